@@ -1,0 +1,19 @@
+"""What network, and which of its layers is the embedding; trains nothing."""
+
+from skdeepcluster.architectures._base import (
+    DEFAULT_EMBEDDING_SIZE,
+    Architecture,
+    AutoencoderModule,
+    GeneratorDropout,
+)
+from skdeepcluster.architectures._identity import IdentityArchitecture
+from skdeepcluster.architectures._mlp import MLPAutoencoder
+
+__all__ = [
+    "DEFAULT_EMBEDDING_SIZE",
+    "Architecture",
+    "AutoencoderModule",
+    "GeneratorDropout",
+    "IdentityArchitecture",
+    "MLPAutoencoder",
+]

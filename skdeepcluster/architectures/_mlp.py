@@ -1,0 +1,202 @@
+"""The fully connected autoencoder of the deep clustering papers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from skdeepcluster.architectures._base import Architecture, GeneratorDropout
+
+ACTIVATIONS = {
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "gelu": nn.GELU,
+    "elu": nn.ELU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "identity": nn.Identity,
+}
+INITIALISATIONS = ("uniform", "normal", "glorot", "he")
+
+
+class MLPAutoencoder(Architecture):
+    """Fully connected autoencoder with a mirrored decoder.
+
+    The embedding and the reconstruction are linear; every other layer is followed by
+    the activation (and by dropout, where a rate is given).
+
+    Parameters
+    ----------
+    hidden_layer_sizes : tuple of int, default=(500, 500, 2000)
+        Widths between input and embedding; the decoder mirrors them. ``()`` gives a
+        linear autoencoder.
+    activation : {"relu", "leaky_relu", "gelu", "elu", "tanh", "sigmoid", \
+            "identity"}, default="relu"
+        Activation of the hidden layers.
+    initialisation : {"uniform", "normal", "glorot", "he"}, default="uniform"
+        "uniform": weights and biases from U(-a, a) with a = 1 / sqrt(fan_in);
+        "normal": weights from N(0, 0.01^2) and zero biases, as in the DEC paper;
+        "glorot", "he": uniform with these names' limits and zero biases.
+    dropout : float, default=0.0
+        Rate of dropout after each hidden activation, in [0, 1).
+
+    Examples
+    --------
+    >>> from skdeepcluster.architectures import MLPAutoencoder
+    >>> MLPAutoencoder(hidden_layer_sizes=(8,)).build(4, 2)
+    MLPAutoencoderModule(
+      (encoder): Sequential(
+        (0): Sequential(
+          (0): Linear(in_features=4, out_features=8, bias=True)
+          (1): ReLU()
+        )
+        (1): Sequential(
+          (0): Linear(in_features=8, out_features=2, bias=True)
+        )
+      )
+      (decoder): Sequential(
+        (0): Sequential(
+          (0): Linear(in_features=2, out_features=8, bias=True)
+          (1): ReLU()
+        )
+        (1): Sequential(
+          (0): Linear(in_features=8, out_features=4, bias=True)
+        )
+      )
+    )
+    """
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(500, 500, 2000),
+        activation="relu",
+        initialisation="uniform",
+        dropout=0.0,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.initialisation = initialisation
+        self.dropout = dropout
+
+    def build(
+        self,
+        n_features: int,
+        embedding_size: int,
+        generator: torch.Generator | None = None,
+    ) -> nn.Module:
+        """Return the untrained autoencoder.
+
+        Parameters
+        ----------
+        n_features : int
+            Number of inputs.
+        embedding_size : int
+            Number of units of the embedding; may exceed `n_features`.
+        generator : torch.Generator, optional
+            Source of the initial weights; a fresh, unseeded one by default.
+
+        Returns
+        -------
+        module : MLPAutoencoderModule
+        """
+        self._check_parameters()
+        sizes = (n_features, *self.hidden_layer_sizes, embedding_size)
+        module = MLPAutoencoderModule(sizes, ACTIVATIONS[self.activation], self.dropout)
+        if generator is None:
+            generator = torch.Generator()
+            generator.seed()
+        for layer in module.modules():
+            if isinstance(layer, nn.Linear):
+                _initialise(layer, self.initialisation, generator)
+        return module
+
+    def _check_parameters(self) -> None:
+        for name, options in (
+            ("activation", tuple(ACTIVATIONS)),
+            ("initialisation", INITIALISATIONS),
+        ):
+            value = getattr(self, name)
+            if value not in options:
+                raise ValueError(
+                    f"The {name!r} parameter of MLPAutoencoder must be one of "
+                    f"{options}. Got {value!r} instead."
+                )
+        if not 0.0 <= self.dropout < 1.0:
+            raise ValueError(
+                "The 'dropout' parameter of MLPAutoencoder must be in [0, 1). "
+                f"Got {self.dropout!r} instead."
+            )
+        check_layer_sizes(self.hidden_layer_sizes)
+
+
+class MLPAutoencoderModule(nn.Module):
+    """Layers of a `MLPAutoencoder`, one entry of encoder and decoder per layer."""
+
+    def __init__(
+        self, sizes: Sequence[int], activation: type[nn.Module], dropout: float
+    ) -> None:
+        super().__init__()
+        self.encoder = _stack(sizes, activation, dropout)
+        self.decoder = _stack(sizes[::-1], activation, dropout)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Map (b, n_features) to (b, embedding_size)."""
+        return self.encoder(x)  # type: ignore[no-any-return]
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Map (b, embedding_size) to (b, n_features)."""
+        return self.decoder(z)  # type: ignore[no-any-return]
+
+    def layer_pairs(self) -> list[tuple[nn.Module, nn.Module]]:
+        """Encoder layers from the input on, each with the decoder layer undoing it."""
+        return list(zip(self.encoder, reversed(self.decoder), strict=True))
+
+
+def check_layer_sizes(sizes: Sequence[int]) -> None:
+    """Refuse anything but a sequence of positive integers."""
+    is_sequence = isinstance(sizes, Sequence) and not isinstance(sizes, str)
+    if not is_sequence or any(
+        isinstance(size, bool) or not hasattr(size, "__index__") or size < 1
+        for size in sizes
+    ):
+        raise ValueError(
+            "The 'hidden_layer_sizes' parameter must be a tuple of ints in the range "
+            f"[1, inf). Got {sizes!r} instead."
+        )
+
+
+def _stack(
+    sizes: Sequence[int], activation: type[nn.Module], dropout: float
+) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+        # skip_init leaves the weights unset: no draw from the global generator.
+        parts: list[nn.Module] = [nn.utils.skip_init(nn.Linear, fan_in, fan_out)]
+        if len(layers) < len(sizes) - 2:
+            parts.append(activation())
+            if dropout:
+                parts.append(GeneratorDropout(dropout))
+        layers.append(nn.Sequential(*parts))
+    return nn.Sequential(*layers)
+
+
+@torch.no_grad()
+def _initialise(layer: nn.Linear, scheme: str, generator: torch.Generator) -> None:
+    fan_in, fan_out = layer.in_features, layer.out_features
+    if scheme == "normal":
+        layer.weight.normal_(0.0, 0.01, generator=generator)
+        layer.bias.zero_()
+        return
+    limit = {
+        "uniform": 1 / math.sqrt(fan_in),
+        "glorot": math.sqrt(6 / (fan_in + fan_out)),
+        "he": math.sqrt(6 / fan_in),
+    }[scheme]
+    layer.weight.uniform_(-limit, limit, generator=generator)
+    if scheme == "uniform":
+        layer.bias.uniform_(-limit, limit, generator=generator)
+    else:
+        layer.bias.zero_()

@@ -1,0 +1,51 @@
+"""How it is trained: the only place that imports skorch."""
+
+from skdeepcluster.engine._callbacks import Observer, verbosity
+from skdeepcluster.engine._devices import PRECISIONS, Compute
+from skdeepcluster.engine._inference import map_blocks
+from skdeepcluster.engine._net import TrainingDivergedError
+from skdeepcluster.engine._network import (
+    build_network,
+    cache_key,
+    embedding_size_of,
+)
+from skdeepcluster.engine._phases import (
+    OPTIMIZERS,
+    Budget,
+    LabelChange,
+    OptimizerSpec,
+    Phase,
+    label_change,
+)
+from skdeepcluster.engine._pretraining import (
+    PRETRAININGS,
+    Pretraining,
+    PretrainingCache,
+)
+from skdeepcluster.engine._random import RandomStreams
+from skdeepcluster.engine._scaling import Scaling
+from skdeepcluster.engine._trainer import Trainer
+
+__all__ = [
+    "OPTIMIZERS",
+    "PRECISIONS",
+    "PRETRAININGS",
+    "Budget",
+    "Compute",
+    "LabelChange",
+    "Observer",
+    "OptimizerSpec",
+    "Phase",
+    "Pretraining",
+    "PretrainingCache",
+    "RandomStreams",
+    "Scaling",
+    "Trainer",
+    "TrainingDivergedError",
+    "build_network",
+    "cache_key",
+    "embedding_size_of",
+    "label_change",
+    "map_blocks",
+    "verbosity",
+]

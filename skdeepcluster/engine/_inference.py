@@ -1,0 +1,52 @@
+"""Forward passes in blocks of one constant shape.
+
+A matrix product of another shape may take another kernel and round otherwise. With one
+shape for every block, the last one padded, a row's answer does not depend on which rows
+come with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+BLOCK_ROWS = 256
+
+
+@torch.no_grad()
+def map_blocks(
+    function: Callable[[Tensor], Tensor],
+    read: Callable[[int, int], Tensor],
+    n_rows: int,
+    block_rows: int = BLOCK_ROWS,
+) -> Tensor:
+    """Apply a row-wise `function` to all rows, one padded block at a time.
+
+    Parameters
+    ----------
+    function : callable
+        Maps (block_rows, n_inputs) to (block_rows, n_outputs).
+    read : callable
+        ``read(start, stop)`` gives those rows on the device.
+    n_rows : int
+    block_rows : int
+
+    Returns
+    -------
+    out : Tensor of shape (n_rows, n_outputs)
+    """
+    outputs = []
+    for start in range(0, n_rows, block_rows):
+        stop = min(start + block_rows, n_rows)
+        block = function(_padded(read(start, stop), block_rows))
+        outputs.append(block[: stop - start])
+    return torch.cat(outputs)
+
+
+def _padded(rows: Tensor, block_rows: int) -> Tensor:
+    missing = block_rows - len(rows)
+    if missing == 0:
+        return rows
+    return torch.cat([rows, rows.new_zeros(missing, rows.shape[1])])

@@ -1,0 +1,155 @@
+"""The one skorch net: its epoch loop with our batches, losses and stop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from skorch import NeuralNet
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+# Moments of weights whose gradient stays zero decay into denormal numbers, on which
+# CPUs are ten times slower; this often they are set to zero instead.
+_FLUSH_EVERY = 100
+_DENORMAL = 1e-30
+
+
+class TrainingDivergedError(ArithmeticError, RuntimeError):
+    """The loss became infinite or NaN; the estimator is as it was before ``fit``."""
+
+
+class EndOfPhase(Exception):  # noqa: N818 - control flow, never seen outside
+    """Leaves skorch's epoch loop."""
+
+
+class PhaseNet(NeuralNet):
+    """Train one module on one phase.
+
+    Differences from skorch's own loop: batches come ready from `fit_loop`'s argument,
+    nothing is split off for validation, losses stay on the device until the epoch
+    ends, KeyboardInterrupt propagates, and no global random number is drawn.
+
+    Parameters
+    ----------
+    module : nn.Module
+        The network.
+    criterion : nn.Module
+        Holds the objectives, whose parameters learn with the network's.
+    loss_function : callable
+        Maps a batch to its loss, a scalar.
+    make_optimizer : callable
+        Maps parameters to an optimizer.
+    after_step : callable
+        ``after_step(step, epoch)`` after each step; True ends the phase.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        criterion: nn.Module,
+        *,
+        loss_function: Callable[[Any], Tensor],
+        make_optimizer: Callable[[list[nn.Parameter]], Optimizer],
+        after_step: Callable[[int, int], bool],
+        device: torch.device,
+        callbacks: list[Any],
+    ) -> None:
+        super().__init__(
+            module,
+            criterion,
+            train_split=None,
+            verbose=0,
+            device=device,
+            callbacks=callbacks,
+        )
+        self.loss_function = loss_function
+        self.make_optimizer = make_optimizer
+        self.after_step = after_step
+
+    def train(self, batches: Any, epochs: int) -> PhaseNet:
+        """Run at most `epochs` passes over `batches`."""
+        self.initialize()
+        self.steps = 0
+        try:
+            self.fit_loop(batches, epochs=epochs)
+        except EndOfPhase:
+            pass
+        return self
+
+    def get_default_callbacks(self) -> list[Any]:
+        """None of skorch's own: they print and keep every batch."""
+        return []
+
+    def initialize_optimizer(self, triggered_directly: bool | None = None) -> PhaseNet:
+        """Build the optimizer over every parameter of network and objectives."""
+        parameters = [p for _, p in self.get_all_learnable_params() if p.requires_grad]
+        self.optimizer_ = self.make_optimizer(parameters)
+        return self
+
+    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """All data train; nothing is held out."""
+        return X, None
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
+        """Batches come ready."""
+        return dataset
+
+    def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        """Loss and gradient of one batch."""
+        self._set_training(True)
+        loss = self.loss_function(batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return {"loss": loss.detach(), "y_pred": None}
+
+    def run_single_epoch(
+        self,
+        iterator: Any,
+        training: bool,
+        prefix: str,
+        step_fn: Callable[..., dict[str, Any]],
+        **fit_params: Any,
+    ) -> None:
+        """One pass; the device is waited for once, at its end."""
+        if iterator is None:
+            return
+        losses: list[Tensor] = []
+        epoch = len(self.history) - 1
+        self.stopping = False
+        for batch in iterator:
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch, **fit_params)
+            losses.append(step["loss"])
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+            self.steps += 1
+            if self.steps % _FLUSH_EVERY == 0 and losses[-1].device.type == "cpu":
+                flush_denormals(self.optimizer_)
+            whole_epochs = epoch + (len(losses) == len(iterator))
+            if self.after_step(self.steps, whole_epochs):
+                self.stopping = True
+                break
+        self.history.record(prefix + "_loss", torch.stack(losses).mean().item())
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Refuse a loss that is not finite."""
+        super().on_epoch_end(net, **kwargs)
+        loss = self.history[-1, "train_loss"]
+        if not math.isfinite(loss):
+            raise TrainingDivergedError(loss)
+
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        """As skorch, and leave the loop once all have seen the last epoch end."""
+        super().notify(method_name, **cb_kwargs)
+        if method_name == "on_epoch_end" and self.stopping:
+            raise EndOfPhase
+
+
+@torch.no_grad()
+def flush_denormals(optimizer: Optimizer) -> None:
+    """Set the optimizer's vanishing moments to zero: the same result, at full speed."""
+    for state in optimizer.state.values():
+        for value in state.values():
+            if isinstance(value, Tensor) and value.ndim > 0:
+                value.mul_(value.abs() > _DENORMAL)

@@ -1,0 +1,150 @@
+"""What is minimised, for how long, with which optimizer: phases as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from skdeepcluster.objectives import ClusteringObjective, Objective
+
+if TYPE_CHECKING:
+    from skdeepcluster.engine._trainer import Trainer
+
+OPTIMIZERS = ("sgd", "adam")
+_MOMENTUM = 0.9
+
+
+@dataclass(frozen=True)
+class OptimizerSpec:
+    """Name and learning rate of an optimizer; "sgd" has momentum 0.9."""
+
+    name: str
+    learning_rate: float
+
+    def build(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
+        """Fused optimizer over `parameters`."""
+        if self.name == "adam":
+            return torch.optim.Adam(parameters, lr=self.learning_rate, fused=True)
+        return torch.optim.SGD(
+            parameters, lr=self.learning_rate, momentum=_MOMENTUM, fused=True
+        )
+
+
+@dataclass(frozen=True)
+class LabelChange:
+    """Stop when fewer than a share `tol` of labels change between two refreshes.
+
+    The first epoch never stops: with a small learning rate the first comparison can
+    lie below `tol` before anything was learnt.
+    """
+
+    tol: float
+
+    def reached(self, change: float, epoch: int) -> bool:
+        """Whether `change`, measured after `epoch` whole epochs, ends the phase."""
+        return epoch >= 1 and change < self.tol
+
+
+def label_change(tol: float) -> LabelChange:
+    """Stop rule of the DEC family: see `LabelChange`."""
+    return LabelChange(tol)
+
+
+@dataclass(frozen=True, eq=False)
+class Phase:
+    """One phase of training.
+
+    Parameters
+    ----------
+    name : str
+        Names the phase in the history, its random streams and error messages.
+    objectives : mapping of Objective to float
+        What is minimised: the weighted sum of these losses. Parameters that none of
+        them reaches (a decoder without reconstruction) stay as they are.
+    epochs : int
+        Passes over the data, at most.
+    optimizer : OptimizerSpec
+    refresh_every : int, optional
+        Steps between two calls of ``refresh``; None never refreshes.
+    stop : LabelChange, optional
+        Ends the phase before `epochs`; checked at every refresh.
+    """
+
+    name: str
+    objectives: Mapping[Objective, float]
+    epochs: int
+    optimizer: OptimizerSpec
+    refresh_every: int | None = None
+    stop: LabelChange | None = None
+
+    @property
+    def clustering(self) -> ClusteringObjective | None:
+        """The objective whose assignments are the labels, if there is one."""
+        for objective in self.objectives:
+            if isinstance(objective, ClusteringObjective):
+                return objective
+        return None
+
+    @property
+    def needs_reconstruction(self) -> bool:
+        """Whether any loss reads the decoder's output."""
+        return any(objective.needs_reconstruction for objective in self.objectives)
+
+    def run(self, trainer: Trainer) -> dict[str, Any]:
+        """Train for this phase; returns its history."""
+        return trainer.run(self)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Lengths of the phases for a data set: what "auto" means.
+
+    Lengths are set in optimizer steps, which is what learning takes, and turned into
+    epochs of the data set at hand.
+
+    Parameters
+    ----------
+    n_samples : int
+    batch_size : int
+    """
+
+    n_samples: int
+    batch_size: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches in one pass over the data."""
+        return ceil(self.n_samples / self.batch_size)
+
+    def pretrain_epochs(self, asked: int | str) -> int:
+        """100 epochs, but between 2,000 and 20,000 steps."""
+        return self._epochs(asked, 100, 2_000, 20_000)
+
+    def max_iter(self, asked: int | str) -> int:
+        """150 epochs, but between 3,000 and 20,000 steps; the stop rule ends sooner."""
+        return self._epochs(asked, 150, 3_000, 20_000)
+
+    def update_interval(self, asked: int | str) -> int:
+        """140 steps, or one epoch where that is shorter."""
+        return min(140, self.steps_per_epoch) if asked == "auto" else int(asked)
+
+    def _epochs(self, asked: int | str, epochs: int, least: int, most: int) -> int:
+        if asked != "auto":
+            return int(asked)
+        steps = min(max(epochs * self.steps_per_epoch, least), most)
+        return ceil(steps / self.steps_per_epoch)
+
+
+def weighted_mean(loss: Tensor, weight: Tensor | None) -> Tensor:
+    """Mean of per-sample losses; a loss of the whole batch stays as it is."""
+    if loss.ndim == 0:
+        return loss
+    if weight is None:
+        return loss.mean()
+    return (weight * loss).sum() / weight.sum()

@@ -1,0 +1,63 @@
+"""Centre X and divide it by one number, so that one learning rate fits all data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_BLOCK_ROWS = 4096
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Shift by the column means, divide by one root mean square.
+
+    One common factor, not one per column, keeps the geometry of X; centring matters
+    as much: a mean far from zero is a huge common direction in every gradient.
+
+    Parameters
+    ----------
+    mean : ndarray of shape (n_features,), float64
+    factor : float
+        Root mean square of the centred entries; 1.0 where they are all zero.
+    """
+
+    mean: NDArray[np.float64]
+    factor: float
+
+    @classmethod
+    def fit(cls, X: NDArray) -> Scaling:
+        """Measure the scaling of `X` in float64, block by block."""
+        check_castable(X)
+        mean = sum(block.sum(axis=0) for block in _blocks(X)) / len(X)
+        square = sum(float(np.square(block - mean).sum()) for block in _blocks(X))
+        factor = float(np.sqrt(square / X.size))
+        # Rounding alone leaves about eps * |mean| in a column that is constant.
+        noise = 8 * np.finfo(X.dtype).eps * float(np.abs(mean).max())
+        return cls(mean, factor if factor > noise else 1.0)
+
+    def apply(self, X: NDArray, dtype: type = np.float32) -> NDArray:
+        """Scaled copy of a block of rows; subtraction is done in float64."""
+        return ((X.astype(np.float64) - self.mean) / self.factor).astype(dtype)
+
+    def invert(self, X: NDArray) -> NDArray[np.float64]:
+        """Undo `apply`."""
+        return X.astype(np.float64) * self.factor + self.mean
+
+
+def _blocks(X: NDArray):
+    for start in range(0, len(X), _BLOCK_ROWS):
+        yield X[start : start + _BLOCK_ROWS].astype(np.float64)
+
+
+def check_castable(X: NDArray) -> None:
+    """Refuse finite values that float32, in which networks compute, cannot hold."""
+    largest = float(max(-X.min(), X.max())) if X.size else 0.0
+    if largest > _LARGEST:
+        raise ValueError(
+            f"X has values up to {largest:.3g}, which overflow float32; scale X first "
+            "(e.g. with StandardScaler)."
+        )

@@ -1,0 +1,152 @@
+r"""Cluster assignment hardening: DEC's Student-t assignments and their sharper target.
+
+.. math::
+
+    q_{ij} &= \frac{(1 + \lVert z_i - \mu_j \rVert^2 / \alpha)^{-(\alpha+1)/2}}
+                   {\sum_{j'} (1 + \lVert z_i - \mu_{j'} \rVert^2 / \alpha)^{-(\alpha+1)/2}}
+    \qquad &(1) \\
+    L &= \mathrm{KL}(P \Vert Q)
+       = \frac{1}{n} \sum_i \sum_j p_{ij} \log \frac{p_{ij}}{q_{ij}} \qquad &(2) \\
+    p_{ij} &= \frac{q_{ij}^2 / f_j}{\sum_{j'} q_{ij'}^2 / f_{j'}},
+    \qquad f_j = \sum_i q_{ij} \qquad &(3)
+
+Equation numbers are those of Xie, Girshick and Farhadi (2016).
+"""  # noqa: E501
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from skdeepcluster.kmeans import kmeans
+from skdeepcluster.objectives._base import (
+    Batch,
+    ClusteringObjective,
+    Reduce,
+    identity,
+    in_double,
+)
+
+# Rows per block of the (rows, k, d) differences taken over all data.
+_BLOCK_ELEMENTS = 1 << 22
+
+
+def student_t_log_q(z: Tensor, centers: Tensor, alpha: float = 1.0) -> Tensor:
+    """Log of the soft assignments, equation (1).
+
+    Differences are taken explicitly: expanding the square cancels in float32 when the
+    embedding lies far from the origin.
+
+    Parameters
+    ----------
+    z : Tensor of shape (n, d)
+    centers : Tensor of shape (k, d)
+    alpha : float, default=1.0
+        Degrees of freedom.
+
+    Returns
+    -------
+    log_q : Tensor of shape (n, k)
+    """
+    squared = (z.unsqueeze(1) - centers).square().sum(dim=2)  # (n, k)
+    kernel = -(alpha + 1) / 2 * torch.log1p(squared / alpha)
+    return kernel.log_softmax(dim=1)
+
+
+def target_distribution(
+    q: Tensor, weight: Tensor | None = None, reduce: Reduce = identity
+) -> Tensor:
+    """Sharpened assignments of the whole data set, equation (3).
+
+    Parameters
+    ----------
+    q : Tensor of shape (n, k)
+        Soft assignments of *all* rows: a batch's own frequencies give another target.
+    weight : Tensor of shape (n,), optional
+        Sample weights, which enter the frequencies.
+    reduce : callable
+        Sums a statistic over processes.
+
+    Returns
+    -------
+    p : Tensor of shape (n, k)
+        Without gradient.
+    """
+    q = q.detach()
+    frequency = reduce((q if weight is None else q * weight.unsqueeze(1)).sum(dim=0))
+    sharp = q.square() / frequency.clamp(min=torch.finfo(q.dtype).tiny)
+    return sharp / sharp.sum(dim=1, keepdim=True)
+
+
+def kl_divergence(p: Tensor, log_q: Tensor) -> Tensor:
+    """KL(P || Q) of each row, equation (2) before the mean: (n, k), (n, k) -> (n,)."""
+    return (torch.xlogy(p, p) - p * log_q).sum(dim=1)
+
+
+class Hardening(ClusteringObjective):
+    """KL divergence to the sharpened Student-t assignments of the whole data set.
+
+    Centres start from k-means on the embedding and learn by gradient. The target is
+    computed by `refresh` on all data and held constant until the next one.
+
+    Parameters
+    ----------
+    n_clusters : int
+    alpha : float, default=1.0
+        Degrees of freedom of the Student-t kernel.
+    n_init : int, default=20
+        Restarts of the k-means that gives the first centres.
+
+    References
+    ----------
+    J. Xie, R. Girshick and A. Farhadi, "Unsupervised Deep Embedding for Clustering
+    Analysis", ICML 2016.
+    """
+
+    def __init__(self, n_clusters: int, alpha: float = 1.0, n_init: int = 20) -> None:
+        super().__init__()
+        self.n_clusters = n_clusters
+        self.alpha = alpha
+        self.n_init = n_init
+        self.centers = nn.Parameter(torch.empty(0))
+
+    def initialise(
+        self,
+        z: Tensor,
+        weight: Tensor | None,
+        rng: torch.Generator,
+        reduce: Reduce = identity,
+    ) -> None:
+        """Centres of k-means on `z`."""
+        result = kmeans(
+            z,
+            self.n_clusters,
+            generator=rng,
+            weight=weight,
+            n_init=self.n_init,
+            reduce=reduce,
+        )
+        self.centers = nn.Parameter(result.centers.to(z))
+
+    def refresh(
+        self, z: Tensor, weight: Tensor | None = None, reduce: Reduce = identity
+    ) -> Tensor:
+        """Target P of all rows, (n, k), in the dtype of `z`."""
+        q = self.soft_assign(z)
+        weight = None if weight is None else weight.to(q)
+        return target_distribution(q, weight, reduce).to(z)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """KL divergence of each row to its part of the target, (b,)."""
+        if batch.target is None:
+            raise ValueError("Hardening needs batch.target, from refresh. Got None.")
+        log_q = student_t_log_q(batch.z, self.centers, self.alpha)
+        return kl_divergence(batch.target, log_q)
+
+    @torch.no_grad()
+    def soft_assign(self, z: Tensor) -> Tensor:
+        """Soft assignments q of equation (1) in float64, (n, k)."""
+        z, centers = in_double(z), in_double(self.centers)
+        rows = max(1, _BLOCK_ELEMENTS // centers.numel())
+        blocks = [student_t_log_q(b, centers, self.alpha) for b in z.split(rows)]
+        return torch.cat(blocks).exp()

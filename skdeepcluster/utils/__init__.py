@@ -1,0 +1,1 @@
+"""Helpers shared by every floor of the package."""

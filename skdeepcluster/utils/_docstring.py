@@ -1,0 +1,149 @@
+"""Parameter texts that several estimators share, written once."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from textwrap import indent
+from typing import TypeVar
+
+_PARAMETERS = {
+    "n_clusters": """
+n_clusters : int, default=8
+    Number of clusters, which is also the number of centres.
+""",
+    "embedding_size": """
+embedding_size : int, default=None
+    Number of columns of the embedding. None takes the size of a module passed as
+    `architecture`, and 10 otherwise, as in the papers.
+""",
+    "hidden_layer_sizes": """
+hidden_layer_sizes : tuple of int, default=(500, 500, 2000)
+    Widths of the layers between input and embedding; the decoder mirrors them. Not
+    used where `architecture` is given.
+""",
+    "architecture": """
+architecture : None, Architecture or torch.nn.Module, default=None
+    The network. None builds an
+    :class:`~skdeepcluster.architectures.MLPAutoencoder` of `hidden_layer_sizes`; an
+    architecture object builds its own, and a grid reaches its parameters as
+    ``architecture__...``; a module with ``encode`` and ``decode`` is deep-copied with
+    its weights and never trained in place.
+""",
+    "pretraining": """
+pretraining : {"end_to_end", "layerwise"}, default="end_to_end"
+    How the autoencoder is learnt before clustering: all layers at once, or pair by
+    pair as a stacked denoising autoencoder (half as many epochs for each pair, then
+    all layers together).
+pretrain_epochs : int or "auto", default="auto"
+    Passes over the data in pretraining. "auto" sets a budget in optimizer steps: 100
+    epochs, but at least 2,000 and at most 20,000 steps. 0 leaves the network as it is.
+pretrain_learning_rate : float, default=0.02
+    Learning rate of pretraining. That of "sgd" is relative to the data: it is divided
+    by the share of the first principal component in the variance of X, which sets the
+    curvature of the loss, so that one value suits data of any scale and shape.
+""",
+    "max_iter": """
+max_iter : int or "auto", default="auto"
+    Epochs of the clustering phase, at most. "auto" sets a budget in optimizer steps:
+    150 epochs, but at least 3,000 and at most 20,000 steps; `tol` mostly ends sooner.
+""",
+    "update_interval": """
+update_interval : int or "auto", default="auto"
+    Optimizer steps between two updates of the target from all data. "auto" takes 140,
+    or one epoch where that is shorter.
+""",
+    "tol": """
+tol : float, default=1e-3
+    The clustering phase ends when a smaller share of the labels changes between two
+    updates. Not looked at in the first epoch.
+""",
+    "batch_size": """
+batch_size : int, default=256
+    Rows per optimizer step; all rows where there are fewer.
+""",
+    "learning_rate": """
+learning_rate : float, default=0.01
+    Learning rate of the clustering phase.
+optimizer : {"sgd", "adam"}, default="sgd"
+    Optimizer of both phases; "sgd" has momentum 0.9. With "adam" learning rates of
+    1e-3 (pretraining) and 1e-4 (clustering) are usual.
+""",
+    "n_init": """
+n_init : int, default=20
+    Restarts of the k-means that gives the first centres; the best one is taken.
+""",
+    "engine": """
+device : str, default="auto"
+    "auto" (cuda, then mps, then cpu) or the name of a torch device. A fitted model
+    can be used where that device does not exist.
+precision : {"float32", "bfloat16", "float64"}, default="float32"
+    Arithmetic of the network, whatever the dtype of X. "bfloat16" is autocast:
+    weights, losses and centres stay in float32.
+memory : str or joblib.Memory, default=None
+    Caches pretraining, as in :class:`~sklearn.pipeline.Pipeline`: a grid over
+    parameters of the clustering phase, `n_clusters` among them, then pretrains once.
+    Without effect where `random_state` is None.
+pretrained : estimator, default=None
+    A fitted deep estimator of this package whose network and scaling are copied;
+    nothing is pretrained then, and `architecture`, `hidden_layer_sizes` and
+    `pretraining` are not used.
+random_state : int, RandomState instance or None, default=None
+    Seed of weights, batches and k-means. The same int gives the same bits on the CPU
+    with the same number of threads. Global generators are neither read nor moved.
+verbose : int, default=0
+    1 logs phases and 2 also epochs, to the logger ``"skdeepcluster"`` (the standard
+    error stream, where logging is not set up).
+""",
+}
+
+_ATTRIBUTES = {
+    "clusterer_attributes": """
+labels_ : ndarray of shape (n_samples,)
+    Cluster of each training row; equals ``predict(X)``.
+cluster_centers_ : ndarray of shape (n_clusters, embedding_size)
+    Centres, in the embedding. Clusters without a training row come last.
+initial_labels_ : ndarray of shape (n_samples,)
+    Labels that k-means gives on the pretrained embedding: what the clustering phase
+    started from, in its own numbering.
+n_iter_ : int
+    Epochs of the clustering phase that were run, the last one perhaps in part.
+history_ : dict
+    Per phase a dict of plain lists: ``"loss"`` per epoch and, for the clustering
+    phase, ``"update_step"`` and ``"label_change"`` per update.
+module_ : torch.nn.Module
+    The trained network, on the CPU; it takes X as scaled inside.
+objective_ : torch.nn.Module
+    The clustering loss with its centres, on the CPU.
+n_features_in_ : int
+    Number of features of X.
+feature_names_in_ : ndarray of shape (n_features_in_,)
+    Names of the features, where X has names that are all strings.
+""",
+}
+
+_Documented = TypeVar("_Documented", bound=Callable)
+
+
+def shared_docstring(documented: _Documented) -> _Documented:
+    """Fill ``{name}`` lines of a docstring with the texts kept here.
+
+    Parameters
+    ----------
+    documented : class
+        Its docstring has lines such as ``    {n_clusters}``.
+
+    Returns
+    -------
+    documented : class
+        The same object.
+    """
+    lines = inspect.getdoc(documented).splitlines()
+    texts = {**_PARAMETERS, **_ATTRIBUTES}
+    filled = []
+    for line in lines:
+        name = line.strip()
+        key = name[1:-1] if name.startswith("{") and name.endswith("}") else None
+        filled.append(texts[key].strip() if key in texts else line)
+    documented.__doc__ = indent("\n".join(filled), "    ").lstrip()
+    return documented

@@ -1,0 +1,42 @@
+"""The only place that imports private names of scikit-learn.
+
+Everything else imports them from here, so that a change in scikit-learn is
+answered in one file.
+"""
+
+from sklearn.base import _fit_context
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+
+try:  # scikit-learn >= 1.9
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:  # pragma: no cover - depends on the installed version
+
+    class CallbackSupportMixin:
+        """Stand-in where scikit-learn has no callbacks: nothing is ever called."""
+
+
+def init_callback_context(estimator):
+    """Root callback context of a fit, or None where callbacks do not exist.
+
+    Parameters
+    ----------
+    estimator : CallbackSupportMixin
+        The estimator whose ``fit`` runs inside ``_fit_context``.
+
+    Returns
+    -------
+    context : sklearn.callback.CallbackContext or None
+    """
+    if not hasattr(estimator, "_init_callback_context"):
+        return None
+    return estimator._init_callback_context(max_subtasks=None)
+
+
+__all__ = [
+    "CallbackSupportMixin",
+    "HasMethods",
+    "Interval",
+    "StrOptions",
+    "_fit_context",
+    "init_callback_context",
+]
