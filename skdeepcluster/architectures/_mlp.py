@@ -71,11 +71,11 @@ class MLPAutoencoder(Architecture):
 
     def __init__(
         self,
-        hidden_layer_sizes=(500, 500, 2000),
-        activation="relu",
-        initialisation="uniform",
-        dropout=0.0,
-    ):
+        hidden_layer_sizes: tuple[int, ...] = (500, 500, 2000),
+        activation: str = "relu",
+        initialisation: str = "uniform",
+        dropout: float = 0.0,
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.initialisation = initialisation
@@ -173,14 +173,21 @@ def _stack(
 ) -> nn.Sequential:
     layers: list[nn.Module] = []
     for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
-        # skip_init leaves the weights unset: no draw from the global generator.
-        parts: list[nn.Module] = [nn.utils.skip_init(nn.Linear, fan_in, fan_out)]
+        parts: list[nn.Module] = [_unset_linear(fan_in, fan_out)]
         if len(layers) < len(sizes) - 2:
             parts.append(activation())
             if dropout:
                 parts.append(GeneratorDropout(dropout))
         layers.append(nn.Sequential(*parts))
     return nn.Sequential(*layers)
+
+
+def _unset_linear(fan_in: int, fan_out: int) -> nn.Linear:
+    """Linear layer without initial weights: no draw from the global generator."""
+    layer = nn.Linear(fan_in, fan_out, device="meta")
+    layer.weight = nn.Parameter(torch.empty(fan_out, fan_in))
+    layer.bias = nn.Parameter(torch.empty(fan_out))
+    return layer
 
 
 @torch.no_grad()

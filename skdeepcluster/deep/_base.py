@@ -38,6 +38,7 @@ from skdeepcluster.engine import (
     Trainer,
     build_network,
     cache_key,
+    check_scaled,
     embedding_size_of,
     map_blocks,
     verbosity,
@@ -249,14 +250,14 @@ class BaseDeepEstimator(
             for a in range(start, stop, 4096):
                 b = min(a + 4096, stop)
                 out[a - start : b - start] = self._scaling.apply(X[a:b], dtype)
+            check_scaled(out)
             return torch.from_numpy(out).to(compute.device)
 
         return read
 
     def _infer(self, function, X):
         """Apply ``function(network, x)`` to scaled rows of X: numpy, in X's dtype."""
-        compute = Compute.resolve(self._inference_device(), self.precision)
-        network = copy.deepcopy(self.module_).to(compute.device, compute.dtype)
+        compute, network = self._inference_network()
 
         def encode_then(x):
             with compute.autocast():
@@ -304,8 +305,7 @@ class BaseDeepEstimator(
                 f"X has {Z.shape[1]} columns, but the embedding of "
                 f"{type(self).__name__} has {self._n_features_out}."
             )
-        compute = Compute.resolve(self._inference_device(), self.precision)
-        network = copy.deepcopy(self.module_).to(compute.device, compute.dtype)
+        compute, network = self._inference_network()
 
         def decode(z):
             with compute.autocast():
@@ -321,13 +321,18 @@ class BaseDeepEstimator(
     def _validate_new_data(self, X):
         return validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
 
-    def _inference_device(self):
-        """Return the asked device, or the CPU where it does not exist on this host."""
+    def _inference_network(self):
+        """Device and precision to infer with, and the network there.
+
+        The CPU stands in for a device that this host does not have.
+        """
         try:
-            Compute.resolve(self.device, self.precision)
+            compute = Compute.resolve(self.device, self.precision)
         except ValueError:
-            return "cpu"
-        return self.device
+            compute = Compute.resolve("cpu", self.precision)
+        if compute.device.type == "cpu":
+            return compute, self.module_
+        return compute, copy.deepcopy(self.module_).to(compute.device)
 
 
 class BaseDeepClusterer(ClusterMixin, BaseDeepEstimator):
@@ -345,9 +350,8 @@ class BaseDeepClusterer(ClusterMixin, BaseDeepEstimator):
             )
 
     def _finish(self, trainer, phase, X):
-        history = self.history_[phase.name]
-        self.initial_labels_ = np.array(history.pop("initial_labels"), dtype=np.int32)
-        self.n_iter_ = max(1, len(history["loss"]))
+        self.initial_labels_ = trainer.initial_labels.cpu().numpy().astype(np.int32)
+        self.n_iter_ = max(1, len(self.history_[phase.name]["loss"]))
         super()._finish(trainer, phase, X)
         labels = self._soft_assign(X).argmax(axis=1)
         counts = np.bincount(labels, minlength=self.n_clusters)
@@ -373,10 +377,7 @@ class BaseDeepClusterer(ClusterMixin, BaseDeepEstimator):
         return self._soft_assign(self._validate_new_data(X))
 
     def _soft_assign(self, X):
-        objective = copy.deepcopy(self.objective_).to(
-            Compute.resolve(self._inference_device(), self.precision).device
-        )
-        return self._infer(objective.soft_assign, X)
+        return self._infer(self.objective_.soft_assign, X)
 
     def predict(self, X):
         """Cluster of each row: the argmax of ``predict_proba(X)``.

@@ -23,7 +23,7 @@ from skdeepcluster.engine._pretraining import (
     PretrainingCache,
 )
 from skdeepcluster.engine._random import RandomStreams
-from skdeepcluster.engine._scaling import Scaling
+from skdeepcluster.engine._scaling import Scaling, check_scaled
 from skdeepcluster.engine._trainer import Trainer
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "TrainingDivergedError",
     "build_network",
     "cache_key",
+    "check_scaled",
     "embedding_size_of",
     "label_change",
     "map_blocks",

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 BLOCK_ROWS = 256
+_LARGE_BLOCK_ROWS = 1024
 
 
 @torch.no_grad()
@@ -50,3 +51,10 @@ def _padded(rows: Tensor, block_rows: int) -> Tensor:
     if missing == 0:
         return rows
     return torch.cat([rows, rows.new_zeros(missing, rows.shape[1])])
+
+
+def map_all(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Apply a row-wise `function` to a resident tensor, in blocks sized for speed."""
+    large = len(x) >= 4 * _LARGE_BLOCK_ROWS
+    rows = _LARGE_BLOCK_ROWS if large else BLOCK_ROWS
+    return map_blocks(function, lambda start, stop: x[start:stop], len(x), rows)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from skdeepcluster.engine._batches import batch_sizes
 from skdeepcluster.objectives import ClusteringObjective, Objective
 
 if TYPE_CHECKING:
@@ -38,17 +39,47 @@ class OptimizerSpec:
 
 @dataclass(frozen=True)
 class LabelChange:
-    """Stop when fewer than a share `tol` of labels change between two refreshes.
+    """Stop when a smaller share of labels than `tol` changes over a window of steps.
 
-    The first epoch never stops: with a small learning rate the first comparison can
-    lie below `tol` before anything was learnt.
+    The window is the update interval of the DEC paper, whatever the interval of the
+    fit: small data are refreshed every few steps, in which hardly a label can change,
+    and the same `tol` must mean the same. The first epoch never stops.
+
+    Parameters
+    ----------
+    tol : float
+    over_steps : int, default=140
     """
 
     tol: float
+    over_steps: int = 140
 
-    def reached(self, change: float, epoch: int) -> bool:
-        """Whether `change`, measured after `epoch` whole epochs, ends the phase."""
-        return epoch >= 1 and change < self.tol
+    def window(self) -> LabelWindow:
+        """State of the rule for one run of a phase."""
+        return LabelWindow(self)
+
+
+class LabelWindow:
+    """Labels at the start of the current window of a `LabelChange`."""
+
+    def __init__(self, rule: LabelChange) -> None:
+        self.rule = rule
+        self.step = 0
+        self.labels: Tensor | None = None
+
+    def stops(self, labels: Tensor, step: int, epoch: int) -> bool:
+        """Whether `labels`, after `step` steps and `epoch` whole epochs, are final."""
+        if self.labels is not None and step - self.step < self.rule.over_steps:
+            return False
+        before, self.labels, self.step = self.labels, labels, step
+        if before is None or epoch < 1:
+            return False
+        return label_change_share(before, labels) < self.rule.tol
+
+
+def label_change_share(before: Tensor, after: Tensor) -> float:
+    """Share of rows whose label differs."""
+    return float((before != after).double().mean())
 
 
 def label_change(tol: float) -> LabelChange:
@@ -120,11 +151,11 @@ class Budget:
     @property
     def steps_per_epoch(self) -> int:
         """Batches in one pass over the data."""
-        return ceil(self.n_samples / self.batch_size)
+        return len(batch_sizes(self.n_samples, self.batch_size))
 
     def pretrain_epochs(self, asked: int | str) -> int:
-        """100 epochs, but between 2,000 and 20,000 steps."""
-        return self._epochs(asked, 100, 2_000, 20_000)
+        """100 epochs, but between 1,000 and 20,000 steps."""
+        return self._epochs(asked, 100, 1_000, 20_000)
 
     def max_iter(self, asked: int | str) -> int:
         """150 epochs, but between 3,000 and 20,000 steps; the stop rule ends sooner."""

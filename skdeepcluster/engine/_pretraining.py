@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from skdeepcluster.architectures import GeneratorDropout
-from skdeepcluster.engine._inference import map_blocks
+from skdeepcluster.engine._inference import map_all
 from skdeepcluster.engine._phases import OptimizerSpec, Phase
 from skdeepcluster.engine._trainer import Trainer, has_parameters
 from skdeepcluster.objectives import Reconstruction
@@ -94,7 +94,7 @@ class Pretraining:
                 relative_to(x, self.optimizer),
             )
             losses.append(trainer.on(pair, x).run(phase)["loss"])
-            x = _apply(encoder, x)
+            x = map_all(encoder.eval(), x)
         return losses
 
 
@@ -103,7 +103,7 @@ def relative_to(x: Tensor, optimizer: OptimizerSpec) -> OptimizerSpec:
 
     The largest stable learning rate of gradient descent is inverse to the largest
     curvature, and for a mean squared error over D features that goes with
-    :math:`\lambda_{\max} / D`, where :math:`\lambda_{\max}` is the largest eigenvalue of
+    :math:`\lambda / D`, where :math:`\lambda` is the largest eigenvalue of
     :math:`E[x x^\top]`: iris, with one dominant direction, diverges at a rate at which
     text, with none, has hardly begun. So the rate of "sgd" is divided by it. Adam does
     this by itself.
@@ -216,8 +216,3 @@ def numpy_state(network: nn.Module) -> dict[str, NDArray]:
 def load_numpy_state(network: nn.Module, state: dict[str, NDArray]) -> None:
     """Undo `numpy_state`."""
     network.load_state_dict({k: torch.as_tensor(np.array(v)) for k, v in state.items()})
-
-
-def _apply(layer: nn.Module, x: Tensor) -> Tensor:
-    layer.eval()
-    return map_blocks(layer, lambda a, b: x[a:b], len(x), 1024)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,14 +42,15 @@ class Scaling:
 
     def apply(self, X: NDArray, dtype: type = np.float32) -> NDArray:
         """Scaled copy of a block of rows; subtraction is done in float64."""
-        return ((X.astype(np.float64) - self.mean) / self.factor).astype(dtype)
+        with np.errstate(over="ignore"):  # answered by check_scaled
+            return ((X.astype(np.float64) - self.mean) / self.factor).astype(dtype)
 
     def invert(self, X: NDArray) -> NDArray[np.float64]:
         """Undo `apply`."""
         return X.astype(np.float64) * self.factor + self.mean
 
 
-def _blocks(X: NDArray):
+def _blocks(X: NDArray) -> Iterator[NDArray[np.float64]]:
     for start in range(0, len(X), _BLOCK_ROWS):
         yield X[start : start + _BLOCK_ROWS].astype(np.float64)
 
@@ -60,4 +62,13 @@ def check_castable(X: NDArray) -> None:
         raise ValueError(
             f"X has values up to {largest:.3g}, which overflow float32; scale X first "
             "(e.g. with StandardScaler)."
+        )
+
+
+def check_scaled(X: NDArray) -> None:
+    """Refuse rows so far from the training data that their scaled values overflow."""
+    if not np.isfinite(X).all():
+        raise ValueError(
+            "X has values that overflow float32 once scaled as the training data were; "
+            "they lie beyond all training rows."
         )

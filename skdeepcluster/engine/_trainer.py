@@ -13,9 +13,9 @@ from skdeepcluster.architectures import GeneratorDropout
 from skdeepcluster.engine._batches import ResidentBatches
 from skdeepcluster.engine._callbacks import EpochReporter, Observer
 from skdeepcluster.engine._devices import Compute
-from skdeepcluster.engine._inference import map_blocks
+from skdeepcluster.engine._inference import map_all
 from skdeepcluster.engine._net import PhaseNet, TrainingDivergedError
-from skdeepcluster.engine._phases import Phase, weighted_mean
+from skdeepcluster.engine._phases import Phase, label_change_share, weighted_mean
 from skdeepcluster.engine._random import RandomStreams
 from skdeepcluster.objectives import Batch, ClusteringObjective, Objective
 
@@ -65,6 +65,7 @@ class Trainer:
         self.observer = observer or Observer()
         self.snapshot = snapshot
         self.cache = cache
+        self.initial_labels: Tensor | None = None
         self._initialised: set[Objective] = set()
 
     def on(self, network: nn.Module, x: Tensor) -> Trainer:
@@ -81,9 +82,12 @@ class Trainer:
     def run(self, phase: Phase) -> dict[str, Any]:
         """Train for one phase and return its history, plain lists."""
         progress = PhaseProgress(self, phase)
-        progress.begin()
-        if phase.epochs > 0 and has_parameters(self.network, *phase.objectives):
-            progress.train()
+        try:
+            progress.begin()
+            if phase.epochs > 0 and has_parameters(self.network, *phase.objectives):
+                progress.train()
+        except TrainingDivergedError as error:
+            raise progress.diverged() from error
         self.network.eval()
         self.observer.note("%s: %s", phase.name, progress.summary())
         return progress.history
@@ -102,9 +106,9 @@ class Trainer:
     def embed(self) -> Tensor:
         """Embedding of all rows, (n, embedding_size), on the device."""
         self.network.eval()
-        z = map_blocks(self.encode, lambda a, b: self.x[a:b], len(self.x), 1024)
+        z = map_all(self.encode, self.x)
         if not torch.isfinite(z).all():
-            raise TrainingDivergedError(float("nan"))
+            raise TrainingDivergedError("The embedding is not finite.")
         return z
 
     def encode(self, x: Tensor) -> Tensor:
@@ -132,8 +136,12 @@ class PhaseProgress:
     def __init__(self, trainer: Trainer, phase: Phase) -> None:
         self.trainer = trainer
         self.phase = phase
+        self.batch: Batch
         self.targets: dict[Objective, Tensor] = {}
         self.labels: Tensor | None = None
+        self.net: PhaseNet | None = None
+        self.window = phase.stop.window() if phase.stop is not None else None
+        self.stopped = False
         self.history: dict[str, Any] = {"loss": []}
         self.moving = [o for o in phase.objectives if _overrides(o, "after_step")]
 
@@ -154,7 +162,7 @@ class PhaseProgress:
         )
         shuffle_stream = trainer.streams.generator(f"batches/{phase.name}")
         reporter = EpochReporter(trainer.observer, phase.name, self._snapshot())
-        net = PhaseNet(
+        self.net = PhaseNet(
             trainer.network,
             nn.ModuleList(phase.objectives),
             loss_function=self.loss,
@@ -165,15 +173,13 @@ class PhaseProgress:
         )
         set_dropout_generator(trainer.network, dropout_stream)
         try:
-            net.train(
+            self.net.train(
                 ResidentBatches(trainer.x, trainer.batch_size, shuffle_stream),
                 phase.epochs,
             )
-        except TrainingDivergedError as error:
-            raise self._diverged(len(net.history)) from error
         finally:
             set_dropout_generator(trainer.network, None)
-        self.history["loss"] = list(net.history[:, "train_loss"])
+        self.history["loss"] = list(self.net.history[:, "train_loss"])
 
     def loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         """Weighted sum of the phase's losses on a batch of rows."""
@@ -196,28 +202,40 @@ class PhaseProgress:
         every = self.phase.refresh_every
         if every is None or step % every:
             return False
-        change = self.refresh(step)
+        self.refresh(step, epoch)
         self.trainer.network.train()
-        return self.phase.stop is not None and self.phase.stop.reached(change, epoch)
+        return self.stopped
 
-    def refresh(self, step: int = 0) -> float:
-        """New targets from all data; returns the share of labels that changed."""
+    def refresh(self, step: int = 0, epoch: int = 0) -> None:
+        """New targets, and the labels' change, from one pass over all data."""
         z = self.trainer.embed()
         for objective in self.phase.objectives:
             target = objective.refresh(z, self.trainer.weight)
             if target is not None:
                 self.targets[objective] = target
-        change = 1.0
         if self.phase.clustering is not None:
-            labels = self.phase.clustering.assign(z)
-            if self.labels is None:
-                self.history["initial_labels"] = labels.tolist()
-            else:
-                change = (labels != self.labels).double().mean().item()
-                self.history["update_step"].append(step)
-                self.history["label_change"].append(change)
-            self.labels = labels
-        return change
+            self._compare(self.phase.clustering.assign(z), step, epoch)
+
+    def _compare(self, labels: Tensor, step: int, epoch: int) -> None:
+        if self.labels is None:
+            self.trainer.initial_labels = labels
+        else:
+            self.history["update_step"].append(step)
+            self.history["label_change"].append(label_change_share(self.labels, labels))
+        self.labels = labels
+        if self.window is not None:
+            self.stopped = self.window.stops(labels, step, epoch)
+
+    def diverged(self) -> TrainingDivergedError:
+        """Error that says where the loss was lost and what to try."""
+        spec = self.phase.optimizer
+        epoch = len(self.net.history) if self.net is not None else 0
+        return TrainingDivergedError(
+            f"The loss of phase {self.phase.name!r} is not finite in epoch {epoch} "
+            f"(optimizer {spec.name!r}, learning rate {spec.learning_rate:g}). Try a "
+            "learning rate ten times smaller, or scale X first (e.g. with "
+            "StandardScaler)."
+        )
 
     def summary(self) -> str:
         """One line for the log."""
@@ -230,9 +248,9 @@ class PhaseProgress:
 
     def _for(self, objective: Objective) -> Batch:
         target = self.targets.get(objective)
-        return self.batch if target is None else replace(
-            self.batch, target=target[self.batch.index]
-        )
+        if target is None:
+            return self.batch
+        return replace(self.batch, target=target[self.batch.index])
 
     @torch.no_grad()
     def _move(self, objective: Objective) -> None:
@@ -246,15 +264,6 @@ class PhaseProgress:
         if objective is None or snapshot is None:
             return None
         return lambda: snapshot(self.trainer, objective)
-
-    def _diverged(self, epoch: int) -> TrainingDivergedError:
-        spec = self.phase.optimizer
-        return TrainingDivergedError(
-            f"The loss of phase {self.phase.name!r} is not finite in epoch {epoch} "
-            f"(optimizer {spec.name!r}, learning rate {spec.learning_rate:g}). Try a "
-            "learning rate ten times smaller, or scale X first (e.g. with "
-            "StandardScaler)."
-        )
 
 
 def has_parameters(*modules: nn.Module) -> bool:

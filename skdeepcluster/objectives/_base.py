@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-Reduce = Callable[[Tensor], Tensor]
-
-
-def identity(statistic: Tensor) -> Tensor:
-    """Sum over processes where there is only one."""
-    return statistic
+from skdeepcluster.kmeans import Reduce, identity
 
 
 def in_double(z: Tensor) -> Tensor:

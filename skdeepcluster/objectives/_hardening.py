@@ -18,14 +18,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from skdeepcluster.kmeans import kmeans
-from skdeepcluster.objectives._base import (
-    Batch,
-    ClusteringObjective,
-    Reduce,
-    identity,
-    in_double,
-)
+from skdeepcluster.kmeans import Reduce, identity, kmeans
+from skdeepcluster.objectives._base import Batch, ClusteringObjective, in_double
 
 # Rows per block of the (rows, k, d) differences taken over all data.
 _BLOCK_ELEMENTS = 1 << 22
@@ -146,7 +140,8 @@ class Hardening(ClusteringObjective):
     @torch.no_grad()
     def soft_assign(self, z: Tensor) -> Tensor:
         """Soft assignments q of equation (1) in float64, (n, k)."""
-        z, centers = in_double(z), in_double(self.centers)
+        z = in_double(z)
+        centers = in_double(self.centers).to(z.device)
         rows = max(1, _BLOCK_ELEMENTS // centers.numel())
         blocks = [student_t_log_q(b, centers, self.alpha) for b in z.split(rows)]
         return torch.cat(blocks).exp()

@@ -37,7 +37,7 @@ pretraining : {"end_to_end", "layerwise"}, default="end_to_end"
     all layers together).
 pretrain_epochs : int or "auto", default="auto"
     Passes over the data in pretraining. "auto" sets a budget in optimizer steps: 100
-    epochs, but at least 2,000 and at most 20,000 steps. 0 leaves the network as it is.
+    epochs, but at least 1,000 and at most 20,000 steps. 0 leaves the network as it is.
 pretrain_learning_rate : float, default=0.02
     Learning rate of pretraining. That of "sgd" is relative to the data: it is divided
     by the share of the first principal component in the variance of X, which sets the
@@ -55,8 +55,8 @@ update_interval : int or "auto", default="auto"
 """,
     "tol": """
 tol : float, default=1e-3
-    The clustering phase ends when a smaller share of the labels changes between two
-    updates. Not looked at in the first epoch.
+    The clustering phase ends when a smaller share of the labels changes over 140 steps
+    (over one update interval, where that is longer). Not looked at in the first epoch.
 """,
     "batch_size": """
 batch_size : int, default=256
