@@ -3,14 +3,11 @@
 from skdeepcluster.kmeans._assignment import cluster_sums, nearest_center
 from skdeepcluster.kmeans._kmeans import kmeans
 from skdeepcluster.kmeans._lloyd import KMeansResult, lloyd
-from skdeepcluster.kmeans._rows import Reduce, identity
 from skdeepcluster.kmeans._seeding import kmeans_plus_plus
 
 __all__ = [
     "KMeansResult",
-    "Reduce",
     "cluster_sums",
-    "identity",
     "kmeans",
     "kmeans_plus_plus",
     "lloyd",

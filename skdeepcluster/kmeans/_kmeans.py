@@ -5,14 +5,13 @@ from torch import Tensor
 
 from skdeepcluster.kmeans._lloyd import KMeansResult, iterate, move_threshold
 from skdeepcluster.kmeans._rows import (
-    Reduce,
     check_count,
     check_enough_rows,
     check_finite_rows,
     check_weight,
-    identity,
 )
 from skdeepcluster.kmeans._seeding import choose_centers
+from skdeepcluster.utils._reduce import Reduce, identity
 
 
 def kmeans(

@@ -12,15 +12,14 @@ from skdeepcluster.kmeans._assignment import (
     sums_by_label,
 )
 from skdeepcluster.kmeans._rows import (
-    Reduce,
     check_centers,
     check_count,
     check_finite_rows,
     check_total_weight,
     check_weight,
     fixed_order_sum,
-    identity,
 )
+from skdeepcluster.utils._reduce import Reduce, identity
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,21 +1,14 @@
 """Rows in, statistics out: checked tensors, row blocks and sums of fixed order."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
-Reduce = Callable[[Tensor], Tensor]
-
 # Small enough for the cache, large enough that threads seldom wait for each other;
 # and a sum of so few rows torch does not split over threads (it does from 2**15).
 _BLOCK_ELEMENTS = 2**19
-_BLOCK_ROWS = 2**14
-
-
-def identity(statistics: Tensor) -> Tensor:
-    """Return the statistics of the one process there is."""
-    return statistics
+_BLOCK_ROWS = 2**13
 
 
 def row_blocks(n_rows: int, width: int) -> Iterator[slice]:

@@ -108,8 +108,8 @@ def _draw(mass: Tensor, size: int, generator: torch.Generator) -> Tensor:
     """Draw rows, with replacement, in proportion to their mass."""
     cumulated = mass.cumsum(0)
     uniform = torch.rand(size, dtype=torch.float64, generator=generator)
-    # To the right of a tie, so that a row without mass is never met; the product may
-    # round up to the total, which would lead past the last row that has mass.
+    # To the right of a tie, so that a row without mass is never met; a product with a
+    # subnormal total may round up to it, past the last row that has mass.
     drawn = torch.searchsorted(
         cumulated, uniform.to(mass.device) * cumulated[-1], right=True
     )
