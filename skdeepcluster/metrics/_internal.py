@@ -77,10 +77,9 @@ def knn_modularity_score(
     with E the m edges, :math:`c_i` the cluster of sample i, :math:`d_c` the sum of
     the degrees of the samples in cluster c and :math:`\gamma` the resolution.
 
-    Only the neighbourhoods of X matter, not its scale, and no latent space is
-    involved. So the score can be compared over models, embedding sizes and, with
-    care, numbers of clusters: on data of few features it prefers too many clusters,
-    which :func:`neighborhood_score` corrects.
+    Only the neighbourhoods of X matter, no latent space is involved. So the score can
+    be compared over models, embedding sizes and, with care, numbers of clusters: on
+    data of few features it prefers too many, which :func:`neighborhood_score` corrects.
 
     Parameters
     ----------
