@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numbers import Integral, Real
 
-from skdeepcluster.deep._base import BaseDeepClusterer
+from skdeepcluster.deep._clusterer import BaseDeepClusterer
 from skdeepcluster.engine import OptimizerSpec, Phase, label_change
 from skdeepcluster.objectives import Hardening
 from skdeepcluster.utils._docstring import shared_docstring

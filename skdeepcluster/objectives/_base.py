@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from skdeepcluster.kmeans import Reduce, identity
+from skdeepcluster.utils._reduce import Reduce, identity
 
 
 def in_double(z: Tensor) -> Tensor:

@@ -18,8 +18,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from skdeepcluster.kmeans import Reduce, identity, kmeans
+from skdeepcluster.kmeans import kmeans
 from skdeepcluster.objectives._base import Batch, ClusteringObjective, in_double
+from skdeepcluster.utils._reduce import Reduce, identity
 
 # Rows per block of the (rows, k, d) differences taken over all data.
 _BLOCK_ELEMENTS = 1 << 22
@@ -73,7 +74,20 @@ def target_distribution(
 
 
 def kl_divergence(p: Tensor, log_q: Tensor) -> Tensor:
-    """KL(P || Q) of each row, equation (2) before the mean: (n, k), (n, k) -> (n,)."""
+    """KL(P || Q) of each row, equation (2) before the mean.
+
+    Parameters
+    ----------
+    p : Tensor of shape (n, k)
+        Target, a constant.
+    log_q : Tensor of shape (n, k)
+        Log of the soft assignments.
+
+    Returns
+    -------
+    divergence : Tensor of shape (n,)
+        Sum over the clusters; zero where p is zero.
+    """
     return (torch.xlogy(p, p) - p * log_q).sum(dim=1)
 
 

@@ -117,7 +117,7 @@ objective_ : torch.nn.Module
     The clustering loss with its centres, on the CPU.
 n_features_in_ : int
     Number of features of X.
-feature_names_in_ : ndarray of shape (n_features_in_,)
+feature_names_in_ : ndarray of shape (`n_features_in_`,)
     Names of the features, where X has names that are all strings.
 """,
 }

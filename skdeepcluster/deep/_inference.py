@@ -1,0 +1,113 @@
+"""What a fitted network does with rows: embed them, decode them."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import torch
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from skdeepcluster.engine import Compute, check_scaled, map_blocks
+
+_READ_ROWS = 4096
+
+
+class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
+    """``transform`` and ``inverse_transform`` through the network of an estimator."""
+
+    def transform(self, X):
+        """Embed rows.
+
+        Unlike :class:`~sklearn.cluster.KMeans`, whose ``transform`` gives distances
+        to the centres.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to embed.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, embedding_size)
+            The embedding, in X's dtype.
+        """
+        check_is_fitted(self)
+        return self._infer(lambda z: z, self._validate_new_data(X))
+
+    def inverse_transform(self, X):
+        """Decode embeddings, with the decoder as it stands after pretraining.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, embedding_size)
+            Rows of the embedding.
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, n_features)
+            Reconstructions in the scale of the training data, in X's dtype.
+        """
+        check_is_fitted(self)
+        Z = check_array(X, dtype=[np.float64, np.float32])
+        if Z.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"X has {Z.shape[1]} columns, but the embedding of "
+                f"{type(self).__name__} has {self._n_features_out}."
+            )
+        compute, network = self._inference_network()
+
+        def decode(z):
+            with compute.autocast():
+                return network.decode(z).to(compute.dtype)
+
+        def read(start, stop):
+            rows = torch.from_numpy(np.array(Z[start:stop]))
+            return rows.to(compute.device, compute.dtype)
+
+        decoded = map_blocks(decode, read, len(Z)).cpu().numpy()
+        return self._scaling.invert(decoded).astype(Z.dtype)
+
+    def _infer(self, function, X):
+        """Apply `function` to the embedding of rows of X: numpy, in X's dtype."""
+        compute, network = self._inference_network()
+
+        def encode_then(x):
+            with compute.autocast():
+                z = network.encode(x)
+            return function(z.to(compute.dtype))
+
+        read = scaled_reader(X, self._scaling, compute)
+        return map_blocks(encode_then, read, len(X)).cpu().numpy().astype(X.dtype)
+
+    def _validate_new_data(self, X):
+        return validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+
+    def _inference_network(self):
+        """Device and precision to infer with, and the network there.
+
+        The CPU stands in for a device that this host does not have.
+        """
+        try:
+            compute = Compute.resolve(self.device, self.precision)
+        except ValueError:
+            compute = Compute.resolve("cpu", self.precision)
+        if compute.device.type == "cpu":
+            return compute, self.module_
+        return compute, copy.deepcopy(self.module_).to(compute.device)
+
+
+def scaled_reader(X, scaling, compute):
+    """Return the function that scales rows of `X` and puts them on the device."""
+    dtype = np.float64 if compute.dtype == torch.float64 else np.float32
+
+    def read(start, stop):
+        out = np.empty((stop - start, X.shape[1]), dtype)
+        for a in range(start, stop, _READ_ROWS):
+            b = min(a + _READ_ROWS, stop)
+            out[a - start : b - start] = scaling.apply(X[a:b], dtype)
+        check_scaled(out)
+        return torch.from_numpy(out).to(compute.device)
+
+    return read
