@@ -1,0 +1,298 @@
+"""Quality of the methods beside k-means and beside published numbers.
+
+    python -m benchmarks.paper_tables --methods DEC --datasets digits usps mnist \
+        --seeds 5 --output results.json
+
+For every data set and seed: k-means on the rows as they are, k-means on the embedding
+of the method's own pretrained autoencoder (``initial_labels_``), and the method.
+Nobody prepares the data: images come with pixels 0..255, digits with 0..16.
+
+Each finished row is appended to the output at once, as one line of JSON. A run that was
+stopped goes on where it was, and several processes may share one output, each with its
+own ``--seed-list``. ``--table-only results.json ...`` prints the table again.
+"""
+
+import argparse
+import ast
+import json
+import logging
+import os
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import sklearn
+import torch
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+from threadpoolctl import threadpool_limits
+
+import skdeepcluster
+from benchmarks._data import NAMES, load
+from benchmarks._published import published
+from skdeepcluster.metrics import clustering_accuracy
+
+KMEANS, AE_KMEANS = "k-means", "AE + k-means"
+
+# Units of the files: multiplying by them undoes the scaling of `load`.
+UNITS = {
+    **dict.fromkeys(["digits", "optdigits"], 16),
+    **dict.fromkeys(["mnist", "mnist10k", "mnist-test", "usps", "coil20"], 255),
+    "pendigits": 100,
+}
+
+HEADER = (
+    "| data | method | seeds | ACC | NMI | ARI | seconds | time / k-means "
+    "| published ACC / NMI / ARI |\n"
+    "|---|---|---|---|---|---|---|---|---|"
+)
+EXPLANATION = """\
+Mean ± standard deviation over the seeds. Seconds are the mean of a whole fit; those of
+AE + k-means are of the pretraining alone."""
+
+
+class PretrainingClock(logging.Handler):
+    """Notes, from the package's log, when the pretraining of a fit ended."""
+
+    def __enter__(self):
+        self.logger = logging.getLogger("skdeepcluster")
+        self.level = self.logger.level
+        self.logger.addHandler(self)
+        self.logger.setLevel(logging.INFO)
+        self.start, self.seconds = time.perf_counter(), None
+        return self
+
+    def __exit__(self, *error):
+        self.logger.removeHandler(self)
+        self.logger.setLevel(self.level)
+
+    def emit(self, record):
+        if record.getMessage().startswith("pretraining:"):
+            self.seconds = time.perf_counter() - self.start
+
+
+def load_raw(name):
+    """Rows in the units of their files, float32, and classes."""
+    X, y = load(name, dense=True)
+    if name in UNITS:
+        X = np.rint(X.astype(np.float64) * UNITS[name]).astype(np.float32)
+    return X, y
+
+
+def scores(y, labels):
+    """Agreement of `labels` with the classes."""
+    return {
+        "acc": float(clustering_accuracy(y, labels)),
+        "nmi": float(normalized_mutual_info_score(y, labels)),
+        "ari": float(adjusted_rand_score(y, labels)),
+    }
+
+
+def environment():
+    """Versions and hardware, for the row."""
+    return {
+        "skdeepcluster": skdeepcluster.__version__,
+        "scikit-learn": sklearn.__version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def run_kmeans(X, y, seed):
+    """Rows of k-means on X as it is."""
+    start = time.perf_counter()
+    model = KMeans(len(np.unique(y)), n_init=20, random_state=seed).fit(X)
+    seconds = time.perf_counter() - start
+    return [{"method": KMEANS, "seconds": seconds, **scores(y, model.labels_)}]
+
+
+def run_method(name, X, y, seed, params):
+    """Rows of a method and of k-means on its pretrained embedding."""
+    make = getattr(skdeepcluster, name)
+    model = make(n_clusters=len(np.unique(y)), random_state=seed, **params)
+    with PretrainingClock() as clock:
+        model.fit(X)
+        seconds = time.perf_counter() - clock.start
+    history = model.history_
+    details = {
+        "params": params,
+        "pretrain_epochs": len(history.get("pretraining", {"loss": []})["loss"]),
+        "n_iter": model.n_iter_,
+    }
+    own = {"method": name, "seconds": seconds, **scores(y, model.labels_), **details}
+    if not hasattr(model, "initial_labels_"):
+        return [own]
+    first = scores(y, model.initial_labels_)
+    details = {**details, "n_iter": 0, "of": name}
+    return [{"method": AE_KMEANS, "seconds": clock.seconds, **first, **details}, own]
+
+
+def run(args):
+    """Fit whatever is not in the output yet."""
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)
+    for method in args.methods:  # the first fit of a process imports a good deal
+        warm_up = getattr(skdeepcluster, method)(2, pretrain_epochs=1, max_iter=1)
+        warm_up.fit(np.eye(20, 4, dtype=np.float32))
+    for dataset in args.datasets:
+        X, y = load_raw(dataset)
+        for seed in args.seed_list:
+            for method in [KMEANS, *args.methods]:
+                run_one(args, dataset, X, y, method, seed)
+
+
+def run_one(args, dataset, X, y, method, seed):
+    """Fit one model unless its row is there; append the new rows."""
+    done = {_key(row): row for row in read_rows([args.output])}
+    found = done.get((dataset, method, seed))
+    if found is not None:
+        _check_same_params(found, args.params)
+        return
+    with threadpool_limits(args.threads):
+        if method == KMEANS:
+            rows = run_kmeans(X, y, seed)
+        else:
+            rows = run_method(method, X, y, seed, args.params)
+    shape = {"n_samples": X.shape[0], "n_features": X.shape[1]}
+    for row in rows:
+        row = {"dataset": dataset, "seed": seed, **row, **shape, **environment()}
+        print(json.dumps(row), flush=True)
+        if _key(row) not in done:
+            append(args.output, row)
+
+
+def _key(row):
+    return row["dataset"], row["method"], row["seed"]
+
+
+def _check_same_params(row, params):
+    if row["method"] != KMEANS and json.dumps(row["params"]) != json.dumps(params):
+        raise SystemExit(
+            f"The output already has {_key(row)} with params {row['params']}; got "
+            f"{params}. Use another --output."
+        )
+
+
+def append(path, row):
+    """Add one line, in one write, so that processes do not mix theirs."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "ab", buffering=0) as file:
+        file.write((json.dumps(row) + "\n").encode())
+
+
+def read_rows(paths):
+    """Rows of the files, without those that came twice."""
+    rows = {}
+    for path in paths:
+        if path.is_file():
+            for line in path.read_text().splitlines():
+                row = json.loads(line)
+                rows.setdefault(_key(row), row)
+    return list(rows.values())
+
+
+def table(rows):
+    """Markdown: one line per data set and method, and the paired gains below."""
+    groups = defaultdict(list)
+    for row in rows:
+        groups[row["dataset"], row["method"]].append(row)
+    datasets = dict.fromkeys(row["dataset"] for row in rows)
+    methods = [KMEANS, AE_KMEANS]
+    methods += [m for m in dict.fromkeys(r["method"] for r in rows) if m not in methods]
+    pairs = [(d, m) for d in datasets for m in methods if (d, m) in groups]
+    lines = [HEADER, *(_line(pair, groups) for pair in pairs)]
+    gains = [_gain(d, m, groups) for d, m in pairs if m not in (KMEANS, AE_KMEANS)]
+    parts = ["\n".join(lines), EXPLANATION, "\n".join(filter(None, gains))]
+    return "\n\n".join([*parts, describe(rows)])
+
+
+def _line(pair, groups):
+    own, base = groups[pair], groups.get((pair[0], KMEANS), [])
+    cells = [*pair, str(len(own))]
+    cells += [spread([row[name] for row in own]) for name in ("acc", "nmi", "ari")]
+    seconds, reference = _mean_seconds(own), _mean_seconds(base)
+    cells.append("" if seconds is None else f"{seconds:.1f}")
+    both = seconds is not None and reference
+    cells.append(f"{seconds / reference:.1f}" if both else "")
+    cells.append(published(*pair))
+    return "| " + " | ".join(cells) + " |"
+
+
+def _mean_seconds(rows):
+    known = [row["seconds"] for row in rows if row["seconds"] is not None]
+    return float(np.mean(known)) if known else None
+
+
+def spread(values, digits=3):
+    """Mean and standard deviation, as text."""
+    if len(values) < 2:
+        return f"{values[0]:.{digits}f}"
+    return f"{np.mean(values):.{digits}f} ± {np.std(values, ddof=1):.{digits}f}"
+
+
+def _gain(dataset, method, groups):
+    """Difference to AE + k-means, seed by seed."""
+    before = {row["seed"]: row for row in groups.get((dataset, AE_KMEANS), [])}
+    both = [row for row in groups[dataset, method] if row["seed"] in before]
+    if not both:
+        return ""
+    text = ", ".join(
+        f"{n.upper()} {spread([row[n] - before[row['seed']][n] for row in both])}"
+        for n in ("acc", "nmi", "ari")
+    )
+    return f"- {dataset}, {method} minus {AE_KMEANS}, seed by seed: {text}"
+
+
+def describe(rows):
+    """Versions and settings that the rows have, each once."""
+    parts = []
+    for name in [*environment(), "params"]:
+        values = dict.fromkeys(json.dumps(r[name]) for r in rows if name in r)
+        parts.append(f"{name} {' or '.join(v.strip(chr(34)) for v in values)}")
+    return "Run with " + ", ".join(parts) + "."
+
+
+def parse_parameter(text):
+    """``key=value`` with a Python literal, or else a string, as value."""
+    key, separator, value = text.partition("=")
+    if not separator:
+        raise argparse.ArgumentTypeError(f"must be key=value. Got {text!r}.")
+    try:
+        return key, ast.literal_eval(value)
+    except (SyntaxError, ValueError):
+        return key, value
+
+
+def parse_arguments(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    methods = [name for name in skdeepcluster.__all__ if name != "__version__"]
+    add("--methods", nargs="+", default=["DEC"], choices=methods)
+    add("--datasets", nargs="+", default=["digits", "usps", "mnist"], choices=NAMES)
+    add("--seeds", type=int, default=5, help="number of seeds, from 0")
+    add("--seed-list", nargs="+", type=int, help="these seeds instead")
+    add("--output", type=Path, default=Path("benchmarks/results/paper_tables.json"))
+    add("--threads", type=int, help="default: as the libraries choose")
+    add("--params", nargs="+", type=parse_parameter, default=[], metavar="KEY=VALUE")
+    add("--table-only", nargs="+", type=Path, metavar="FILE", help="fit nothing")
+    args = parser.parse_args(arguments)
+    args.params = dict(args.params)
+    args.seed_list = args.seed_list or list(range(args.seeds))
+    return args
+
+
+def main(arguments=None):
+    args = parse_arguments(arguments)
+    if not args.table_only:
+        run(args)
+    rows = read_rows(args.table_only or [args.output])
+    if args.table_only is None:
+        rows = [row for row in rows if row["dataset"] in args.datasets]
+    print("\n" + table(rows))
+
+
+if __name__ == "__main__":
+    main()
