@@ -23,7 +23,7 @@ from skdeepcluster.engine._pretraining import (
     PretrainingCache,
 )
 from skdeepcluster.engine._random import RandomStreams
-from skdeepcluster.engine._scaling import Scaling, check_scaled
+from skdeepcluster.engine._scaling import DataScaleWarning, Scaling, check_scaled
 from skdeepcluster.engine._trainer import Trainer
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "PRETRAININGS",
     "Budget",
     "Compute",
+    "DataScaleWarning",
     "LabelChange",
     "Observer",
     "OptimizerSpec",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,6 +11,11 @@ from numpy.typing import NDArray
 
 _BLOCK_ROWS = 4096
 _LARGEST = float(np.finfo(np.float32).max)
+_DOMINANT = 0.99
+
+
+class DataScaleWarning(UserWarning):
+    """One column of X is so large that the others hardly count."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +40,13 @@ class Scaling:
         """Measure the scaling of `X` in float64, block by block."""
         check_castable(X)
         mean = sum(block.sum(axis=0) for block in _blocks(X)) / len(X)
-        square = sum(float(np.square(block - mean).sum()) for block in _blocks(X))
-        factor = float(np.sqrt(square / X.size))
+        total, by_column = 0.0, np.zeros(X.shape[1])
+        for block in _blocks(X):
+            squares = np.square(block - mean)
+            total += float(squares.sum())
+            by_column += squares.sum(axis=0)
+        _warn_of_dominance(by_column)
+        factor = float(np.sqrt(total / X.size))
         # Rounding alone leaves about eps * |mean| in a column that is constant.
         noise = 8 * np.finfo(X.dtype).eps * float(np.abs(mean).max())
         return cls(mean, factor if factor > noise else 1.0)
@@ -53,6 +64,18 @@ class Scaling:
 def _blocks(X: NDArray) -> Iterator[NDArray[np.float64]]:
     for start in range(0, len(X), _BLOCK_ROWS):
         yield X[start : start + _BLOCK_ROWS].astype(np.float64)
+
+
+def _warn_of_dominance(squares: NDArray[np.float64]) -> None:
+    column, total = int(squares.argmax()), float(squares.sum())
+    if len(squares) > 2 and squares[column] > _DOMINANT * total:
+        warnings.warn(
+            f"Column {column} has {squares[column] / total:.1%} of the variance of X, "
+            "so that the clusters will be those of this column. Scale X first (e.g. "
+            "with StandardScaler) where the others should count.",
+            DataScaleWarning,
+            stacklevel=2,
+        )
 
 
 def check_castable(X: NDArray) -> None:

@@ -88,6 +88,11 @@ class Trainer:
                 progress.train()
         except TrainingDivergedError as error:
             raise progress.diverged() from error
+        except torch.cuda.OutOfMemoryError as error:
+            raise MemoryError(
+                f"The device ran out of memory in phase {phase.name!r}: reduce "
+                f"batch_size={self.batch_size}, or use device='cpu'."
+            ) from error
         self.network.eval()
         self.observer.note("%s: %s", phase.name, progress.summary())
         return progress.history
