@@ -1,0 +1,206 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from skdeepcluster.architectures import IdentityArchitecture, MLPAutoencoder
+from skdeepcluster.engine import OptimizerSpec, Pretraining, RandomStreams, Trainer
+from skdeepcluster.engine._pretraining import (
+    LayerPair,
+    largest_eigenvalue,
+    load_numpy_state,
+    numpy_state,
+    relative_to,
+)
+
+ADAM = OptimizerSpec("adam", 0.01)
+SGD = OptimizerSpec("sgd", 0.02)
+# Puts four features into a plane.
+PLANE = torch.tensor([[1.0, 0, 1, 0], [0, 1, 0, 1], [1, 0, 1, 0], [0, 1, 0, 1]])
+
+
+def deep_network():
+    generator = RandomStreams(0).generator("weights")
+    return MLPAutoencoder((6, 5)).build(4, 2, generator)
+
+
+def states_equal(first, second):
+    return all(np.array_equal(first[k], second[k]) for k in first)
+
+
+def reconstruction_error(trainer):
+    trainer.network.eval()
+    with torch.no_grad():
+        x_hat = trainer.network.decode(trainer.network.encode(trainer.x))
+    return (x_hat - trainer.x).square().mean().item()
+
+
+@pytest.mark.parametrize("kind", ["end_to_end", "layerwise"])
+@pytest.mark.parametrize("spec", [SGD, ADAM], ids=["sgd", "adam"])
+def test_the_reconstruction_improves(make_trainer, kind, spec):
+    trainer = make_trainer(network=deep_network(), x=make_trainer().x @ PLANE)
+    before = reconstruction_error(trainer)
+    history = Pretraining(kind, 20, spec).run(trainer)
+    assert reconstruction_error(trainer) < 0.9 * before
+    assert len(history["loss"]) == 20
+    assert ("layer_loss" in history) == (kind == "layerwise")
+
+
+@pytest.fixture
+def phases_run(monkeypatch):
+    """Name, epochs, inputs and the main network's weights after each phase."""
+    log = []
+    original = Trainer.run
+
+    def run(self, phase):
+        history = original(self, phase)
+        log.append((phase.name, phase.epochs, self.x, numpy_state(run.network)))
+        return history
+
+    monkeypatch.setattr(Trainer, "run", run)
+    run.log = log
+    return run
+
+
+def test_layerwise_trains_each_pair_alone(make_trainer, phases_run):
+    trainer = make_trainer(network=deep_network())
+    phases_run.network = trainer.network
+    states = [numpy_state(trainer.network)]
+    Pretraining("layerwise", 5, ADAM).run(trainer)
+    names = [name for name, *_ in phases_run.log]
+    assert names == [*(f"pretraining/layer{i}" for i in range(3)), "pretraining"]
+    assert [epochs for _, epochs, *_ in phases_run.log] == [3, 3, 3, 5]
+    states += [state for *_, state in phases_run.log]
+    for i in range(3):
+        moved = {k for k in states[0] if (states[i][k] != states[i + 1][k]).any()}
+        own = (f"encoder.{i}.", f"decoder.{2 - i}.")
+        assert moved == {k for k in states[0] if k.startswith(own)}
+    assert all((states[3][k] != states[4][k]).any() for k in states[0])
+
+
+def test_a_pair_learns_from_the_clean_output_of_the_layers_below(
+    make_trainer, phases_run
+):
+    trainer = make_trainer(network=deep_network())
+    phases_run.network = trainer.network
+    Pretraining("layerwise", 2, ADAM).run(trainer)
+    inputs = [x for _, _, x, _ in phases_run.log]
+    layers = deep_network()
+    assert torch.equal(inputs[0], trainer.x)
+    for i in range(2):
+        load_numpy_state(layers, phases_run.log[i][3])
+        with torch.no_grad():
+            expected = layers.encoder[i](inputs[i])
+        torch.testing.assert_close(inputs[i + 1], expected)
+    assert torch.equal(inputs[3], trainer.x)
+
+
+def test_pairs_have_dropout_but_not_on_the_embedding(make_trainer, monkeypatch):
+    rates = []
+
+    class Spy(LayerPair):
+        def __init__(self, encoder, decoder, *dropouts):
+            rates.append(dropouts)
+            super().__init__(encoder, decoder, *dropouts)
+
+    monkeypatch.setattr("skdeepcluster.engine._pretraining.LayerPair", Spy)
+    Pretraining("layerwise", 1, ADAM).run(make_trainer(network=deep_network()))
+    assert rates == [(0.2, 0.2), (0.2, 0.2), (0.2, 0.0)]
+
+
+def test_layer_pair_corrupts_input_and_hidden_in_training_only():
+    pair = LayerPair(nn.Identity(), nn.Identity(), 0.5, 0.5)
+    x = torch.ones(50, 50)
+    pair.eval()
+    assert torch.equal(pair.decode(pair.encode(x)), x)
+    pair.train()
+    z = pair.encode(x)
+    assert 0.4 < (z == 0).float().mean() < 0.6
+    assert 0.7 < (pair.decode(z) == 0).float().mean() < 0.8
+
+
+def test_layerwise_gives_the_same_bits_twice(make_trainer, global_rng_untouched):
+    with global_rng_untouched():
+        states = []
+        for _ in range(2):
+            trainer = make_trainer(network=deep_network())
+            Pretraining("layerwise", 2, ADAM).run(trainer)
+            states.append(numpy_state(trainer.network))
+    assert states_equal(*states)
+
+
+def test_layerwise_needs_layer_pairs(make_trainer):
+    class Plain(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(4, 4)
+            self.encode = self.decode = self.layer.forward
+
+    with pytest.raises(ValueError, match="'layer_pairs'.*Got Plain"):
+        Pretraining("layerwise", 1, ADAM).run(make_trainer(network=Plain()))
+
+
+@pytest.mark.parametrize("kind", ["end_to_end", "layerwise"])
+def test_nothing_to_pretrain(make_trainer, kind):
+    trainer = make_trainer(network=IdentityArchitecture().build(4, 4))
+    assert Pretraining(kind, 5, ADAM).run(trainer) == {"loss": []}
+
+
+def test_no_epochs_leave_the_network(make_trainer):
+    trainer = make_trainer()
+    before = numpy_state(trainer.network)
+    Pretraining("end_to_end", 0, SGD).run(trainer)
+    assert states_equal(before, numpy_state(trainer.network))
+
+
+def test_largest_eigenvalue():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(200, 5, generator=generator) * torch.tensor([5.0, 1, 1, 1, 1])
+    moments = x.double().T @ x.double() / len(x)
+    expected = torch.linalg.eigvalsh(moments)[-1].item()
+    assert largest_eigenvalue(x) == pytest.approx(expected, rel=1e-6)
+
+
+def test_rate_of_sgd_is_relative_to_the_curvature():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(200, 5, generator=generator)
+    rate = relative_to(x, SGD).learning_rate
+    assert rate == pytest.approx(0.02 * 5 / largest_eigenvalue(x), rel=1e-2)
+    assert relative_to(2 * x, SGD).learning_rate == pytest.approx(rate / 4, rel=1e-2)
+    wide = x.repeat(1, 8)  # eight times the eigenvalue, eight times the features
+    assert relative_to(wide, SGD).learning_rate == pytest.approx(rate, rel=1e-2)
+
+
+def test_rate_of_adam_and_of_constant_data_is_kept():
+    x = torch.randn(20, 5, generator=torch.Generator().manual_seed(0))
+    assert relative_to(x, ADAM) == ADAM
+    assert relative_to(torch.zeros(20, 5), SGD) == SGD
+
+
+@pytest.mark.parametrize("scale", [0.1, 10.0])
+def test_sgd_is_stable_at_any_scale(make_trainer, scale):
+    x = make_trainer().x * scale
+    history = Pretraining("end_to_end", 20, SGD).run(make_trainer(x=x))
+    assert history["loss"][-1] < 0.95 * history["loss"][0]
+
+
+def test_one_dominant_direction_does_not_diverge(make_trainer):
+    direction = torch.randn(50, 1, generator=torch.Generator().manual_seed(0))
+    x = direction * torch.tensor([[4.0, -4.0, 4.0, 3.0]])
+    history = Pretraining("end_to_end", 30, SGD).run(make_trainer(x=x))
+    assert history["loss"][-1] < history["loss"][0]
+
+
+def test_numpy_state_is_a_copy_with_buffers():
+    network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    state = numpy_state(network)
+    with torch.no_grad():
+        network[0].weight.add_(1)
+        network[1].running_mean.add_(1)
+    assert (state["0.weight"] != network[0].weight.detach().numpy()).all()
+    other = copy.deepcopy(network)
+    load_numpy_state(other, state)
+    assert states_equal(numpy_state(other), state)
+    assert "1.num_batches_tracked" in state
