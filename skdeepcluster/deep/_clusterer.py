@@ -109,5 +109,5 @@ def _warn_of_collapse(counts):
             f"({len(counts)}). Possibly due to duplicate points in X, or clusters died "
             f"in training. Rows per cluster: {counts.tolist()}.",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=7,
         )

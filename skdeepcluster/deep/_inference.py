@@ -9,7 +9,7 @@ import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from skdeepcluster.engine import Compute, check_scaled, map_blocks
+from skdeepcluster.engine import Compute, check_scaled, map_blocks, position_free
 
 _READ_ROWS = 4096
 
@@ -93,9 +93,10 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             compute = Compute.resolve(self.device, self.precision)
         except ValueError:
             compute = Compute.resolve("cpu", self.precision)
+        network = position_free(self.module_)
         if compute.device.type == "cpu":
-            return compute, self.module_
-        return compute, copy.deepcopy(self.module_).to(compute.device)
+            return compute, network
+        return compute, copy.deepcopy(network).to(compute.device)
 
 
 def scaled_reader(X, scaling, compute):

@@ -2,7 +2,7 @@
 
 from skdeepcluster.engine._callbacks import Observer, verbosity
 from skdeepcluster.engine._devices import PRECISIONS, Compute
-from skdeepcluster.engine._inference import map_blocks
+from skdeepcluster.engine._inference import map_blocks, position_free
 from skdeepcluster.engine._net import TrainingDivergedError
 from skdeepcluster.engine._network import (
     build_network,
@@ -49,5 +49,6 @@ __all__ = [
     "embedding_size_of",
     "label_change",
     "map_blocks",
+    "position_free",
     "verbosity",
 ]

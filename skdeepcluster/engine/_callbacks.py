@@ -63,9 +63,7 @@ class Observer:
             return False
         return bool(
             task.call_on_fit_task_end(
-                **self.hook_args,
-                metadata={"phase": phase, "epoch": epoch, "loss": loss},
-                reconstruction_attributes=snapshot,
+                **self.hook_args, reconstruction_attributes=snapshot
             )
         )
 

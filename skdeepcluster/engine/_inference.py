@@ -1,19 +1,23 @@
-"""Forward passes in blocks of one constant shape.
+"""Forward passes in which a row's answer is its own, to the bit.
 
-A matrix product of another shape may take another kernel and round otherwise. With one
-shape for every block, the last one padded, a row's answer does not depend on which rows
-come with it.
+A matrix product of another shape may take another kernel and round otherwise, so every
+block of rows has one shape, the last one padded. And where the length of the sums is
+not a multiple of four, kernels treat the last rows of a block differently (measured,
+MKL: float32 and float64), so inner dimensions are padded too.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import linear, pad
 
 BLOCK_ROWS = 256
 _LARGE_BLOCK_ROWS = 1024
+_INNER_MULTIPLE = 4
 
 
 @torch.no_grad()
@@ -58,3 +62,37 @@ def map_all(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     large = len(x) >= 4 * _LARGE_BLOCK_ROWS
     rows = _LARGE_BLOCK_ROWS if large else BLOCK_ROWS
     return map_blocks(function, lambda start, stop: x[start:stop], len(x), rows)
+
+
+class _PaddedLinear(nn.Linear):
+    """Linear layer that sums over a multiple of four products, the last ones zero."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        missing = (0, -self.in_features % _INNER_MULTIPLE)
+        return linear(pad(x, missing), pad(self.weight, missing), self.bias)
+
+
+def position_free(network: nn.Module) -> nn.Module:
+    """Network whose rows round alike wherever they stand in a block.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Left as it is.
+
+    Returns
+    -------
+    network : nn.Module
+        The same one, or a copy where linear layers had to be replaced.
+    """
+    if not any(_is_ragged(layer) for layer in network.modules()):
+        return network
+    network = copy.deepcopy(network)
+    for layer in network.modules():
+        if _is_ragged(layer):
+            layer.__class__ = _PaddedLinear
+    return network
+
+
+def _is_ragged(layer: nn.Module) -> bool:
+    return type(layer) is nn.Linear and layer.in_features % _INNER_MULTIPLE != 0

@@ -99,7 +99,6 @@ class PhaseNet(NeuralNet):
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Loss and gradient of one batch."""
-        self._set_training(True)
         loss = self.loss_function(batch)
         loss.backward()  # type: ignore[no-untyped-call]
         return {"loss": loss.detach(), "y_pred": None}
@@ -118,6 +117,7 @@ class PhaseNet(NeuralNet):
         losses: list[Tensor] = []
         epoch = len(self.history) - 1
         self.stopping = False
+        self._set_training(True)
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)

@@ -19,6 +19,9 @@ from skdeepcluster.engine._devices import Compute
 from skdeepcluster.engine._pretraining import numpy_state
 from skdeepcluster.engine._random import RandomStreams, borrowed_global_generator
 
+# Part of the key of cached pretraining; raised when training gives other weights.
+_CACHE_FORMAT = 1
+
 
 def build_network(
     architecture: Any,
@@ -125,6 +128,7 @@ def cache_key(
         described = (f"{type(architecture).__module__}.{type(architecture).__name__}",)
         described += (vars(architecture),)
     return {
+        "format": _CACHE_FORMAT,
         "data": joblib.hash(X),
         "architecture": joblib.hash(described),
         "embedding_size": embedding_size,
