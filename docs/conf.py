@@ -3,7 +3,6 @@
 import os
 import sys
 import warnings
-from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # The gallery runs the checkout, installed or not.
@@ -70,26 +69,6 @@ def skip_inherited(app, what, name, obj, skip, options):
     return skip
 
 
-def write_benchmark_pages(app, config):
-    """Make a page of every Markdown table that a benchmark wrote."""
-    pages = Path(app.srcdir, "generated", "benchmarks")
-    pages.mkdir(parents=True, exist_ok=True)
-    tables = sorted(Path(app.srcdir, "benchmarks").glob("*.md"))
-    titles = {table: table.stem.replace("_", " ").capitalize() for table in tables}
-    for table, title in titles.items():
-        source = (
-            f".. literalinclude:: /benchmarks/{table.name}\n   :language: markdown\n"
-        )
-        text = f":orphan:\n\n{title}\n{'=' * len(title)}\n\n{source}"
-        pages.joinpath(f"{table.stem}.rst").write_text(text, encoding="utf-8")
-    rows = [
-        f"* :doc:`{title} </generated/benchmarks/{table.stem}>`\n"
-        for table, title in titles.items()
-    ]
-    pages.joinpath("tables.txt").write_text("".join(rows), encoding="utf-8")
-
-
 def setup(app):
     """Register the hooks of this file."""
-    app.connect("config-inited", write_benchmark_pages)
     app.connect("autodoc-skip-member", skip_inherited)

@@ -53,7 +53,8 @@ def kmeans(
     tol : float, default=1e-4
         Tolerance of :func:`lloyd`, relative to the mean variance of the features.
     reduce : callable, default=identity
-        Sums a float64 tensor of statistics over the processes that hold the rows.
+        Sums a float64 tensor of statistics over the processes that hold the rows, as in
+        :func:`lloyd`. Seeding sees the rows of its own process only.
 
     Returns
     -------

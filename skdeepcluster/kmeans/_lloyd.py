@@ -81,7 +81,8 @@ def lloyd(
         Tolerance, relative to the mean variance of the features.
     reduce : callable, default=identity
         Sums a float64 tensor of statistics over the processes that hold the rows. Every
-        process calls it equally often.
+        process calls it equally often. A cluster that empties takes each process's own
+        farthest row.
 
     Returns
     -------
