@@ -199,6 +199,7 @@ class BaseDeepEstimator(
 
     def _finish(self, trainer, phase, X):
         """Set the fitted attributes."""
+        trainer.finish(phase.clustering)
         for name, value in self._fitted_attributes(trainer, phase.clustering).items():
             setattr(self, name, value)
 

@@ -42,6 +42,8 @@ class PhaseNet(NeuralNet):
         Maps a batch to its loss, a scalar.
     make_optimizer : callable
         Maps parameters to an optimizer.
+    before_epoch : callable
+        ``before_epoch(epoch)`` before each epoch, from 0.
     after_step : callable
         ``after_step(step, epoch)`` after each step; True ends the phase.
     """
@@ -53,6 +55,7 @@ class PhaseNet(NeuralNet):
         *,
         loss_function: Callable[[Any], Tensor],
         make_optimizer: Callable[[list[nn.Parameter]], Optimizer],
+        before_epoch: Callable[[int], None],
         after_step: Callable[[int, int], bool],
         device: torch.device,
         callbacks: list[Any],
@@ -67,6 +70,7 @@ class PhaseNet(NeuralNet):
         )
         self.loss_function = loss_function
         self.make_optimizer = make_optimizer
+        self.before_epoch = before_epoch
         self.after_step = after_step
 
     def train(self, batches: Any, epochs: int) -> PhaseNet:
@@ -117,6 +121,7 @@ class PhaseNet(NeuralNet):
         losses: list[Tensor] = []
         epoch = len(self.history) - 1
         self.stopping = False
+        self.before_epoch(epoch)
         self._set_training(True)
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)

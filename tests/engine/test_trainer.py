@@ -19,7 +19,6 @@ from skdeepcluster.engine._batches import ResidentBatches
 from skdeepcluster.objectives import (
     ClusteringObjective,
     Hardening,
-    Objective,
     Reconstruction,
     kl_divergence,
     student_t_log_q,
@@ -95,7 +94,7 @@ def test_clustering_equals_a_bare_torch_loop(make_trainer):
     trainer = make_trainer(n=53)
     network = copy.deepcopy(trainer.network)
     objective = Hardening(3, n_init=2)
-    trainer.initialise(objective)
+    trainer.initialise(objective, trainer.embed())
     centers = nn.Parameter(objective.centers.detach().clone())
     optimizer = SGD.build([*network.parameters(), centers])
     target = objective.refresh(trainer.embed())
@@ -180,68 +179,6 @@ def test_decoder_is_not_run_or_moved_where_no_loss_asks(make_trainer):
     trainer.run(clustering(Hardening(3, n_init=2)))
     assert states_equal(trainer.network.decoder, decoder)
     assert not states_equal(trainer.network.encoder, encoder)
-
-
-@pytest.mark.parametrize("factor", [0.0, 0.5, 2.0])
-def test_losses_are_weighted(make_trainer, factor):
-    """Plain gradient descent moves in proportion to a loss's weight."""
-
-    class Plain(OptimizerSpec):
-        def build(self, parameters):
-            return torch.optim.SGD(parameters, lr=self.learning_rate)
-
-    def move(weight):
-        trainer = make_trainer(n=50, batch_size=50)
-        before = nn.utils.parameters_to_vector(trainer.network.parameters()).detach()
-        phase = Phase("p", {Reconstruction(): weight}, 1, Plain("sgd", 0.1))
-        loss = trainer.run(phase)["loss"]
-        after = nn.utils.parameters_to_vector(trainer.network.parameters()).detach()
-        return after - before, loss[0]
-
-    once, loss = move(1.0)
-    scaled, scaled_loss = move(factor)
-    torch.testing.assert_close(scaled, factor * once, rtol=1e-4, atol=1e-7)
-    assert scaled_loss == pytest.approx(factor * loss)
-
-
-def test_sample_weights_of_zero_are_rows_left_out(make_trainer):
-    phase = Phase("p", {Reconstruction(): 1.0}, 1, SGD)
-    weighted = make_trainer(n=50, batch_size=50)
-    weighted.weight = (torch.arange(50) < 20).float()
-    few = make_trainer(x=weighted.x[:20], batch_size=50)
-    weighted.run(phase)
-    few.run(phase)
-    vectors = [
-        nn.utils.parameters_to_vector(t.network.parameters()) for t in (weighted, few)
-    ]
-    torch.testing.assert_close(*vectors)
-
-
-class Counting(Objective):
-    """Hands out targets that `after_step` increases by one for the rows seen."""
-
-    def __init__(self):
-        super().__init__()
-        self.seen = []
-
-    def refresh(self, z, weight=None, reduce=None):
-        return torch.zeros(len(z))
-
-    def loss(self, batch):
-        self.seen.append(batch)
-        return batch.z.square().mean(dim=1)
-
-    def after_step(self, batch):
-        assert not batch.z.requires_grad
-        assert not torch.equal(batch.z, self.seen[-1].z)
-        return batch.target + 1
-
-
-def test_after_step_sees_new_weights_and_may_change_targets(make_trainer):
-    objective = Counting()
-    make_trainer().run(Phase("p", {objective: 1.0}, 3, SGD, refresh_every=1000))
-    targets = [set(batch.target.tolist()) for batch in objective.seen]
-    assert targets == [{0.0}] * 5 + [{1.0}] * 5 + [{2.0}] * 5
 
 
 def test_an_objective_is_initialised_once(make_trainer):

@@ -1,0 +1,183 @@
+"""A phase while it runs: its targets, its labels, its history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from skdeepcluster.architectures import GeneratorDropout
+from skdeepcluster.engine._batches import ResidentBatches
+from skdeepcluster.engine._callbacks import EpochReporter
+from skdeepcluster.engine._net import PhaseNet, TrainingDivergedError
+from skdeepcluster.engine._phases import Phase, label_change_share, weighted_mean
+from skdeepcluster.objectives import Batch, Objective
+
+if TYPE_CHECKING:
+    from skdeepcluster.engine._trainer import Trainer
+
+
+class PhaseProgress:
+    """State of a running phase: targets, labels and history.
+
+    Parameters
+    ----------
+    trainer : Trainer
+    phase : Phase
+    """
+
+    def __init__(self, trainer: Trainer, phase: Phase) -> None:
+        self.trainer = trainer
+        self.phase = phase
+        self.batch: Batch
+        self.targets: dict[Objective, Tensor] = {}
+        self.labels: Tensor | None = None
+        self.net: PhaseNet | None = None
+        self.window = phase.stop.window() if phase.stop is not None else None
+        self.stopped = False
+        self.history: dict[str, Any] = {"loss": []}
+        self.moving = [o for o in phase.objectives if overrides(o, "after_step")]
+
+    def begin(self) -> None:
+        """Initialise the objectives and, where the phase refreshes, their targets."""
+        refreshes = self.phase.refresh_every is not None
+        stateful = [o for o in self.phase.objectives if overrides(o, "initialise")]
+        if not (refreshes or stateful):
+            return
+        z = self.trainer.embed()
+        for objective in stateful:
+            self.trainer.initialise(objective, z)
+        if refreshes:
+            self.history.update(update_step=[], label_change=[])
+            self.refresh(z)
+
+    def train(self) -> None:
+        """Run the epochs of the phase."""
+        trainer, phase = self.trainer, self.phase
+        dropout_stream = trainer.streams.generator(
+            f"dropout/{phase.name}", trainer.compute.device.type
+        )
+        shuffle_stream = trainer.streams.generator(f"batches/{phase.name}")
+        reporter = EpochReporter(trainer.observer, phase.name, self._snapshot())
+        self.net = PhaseNet(
+            trainer.network,
+            nn.ModuleList(phase.objectives),
+            loss_function=self.loss,
+            make_optimizer=phase.optimizer.build,
+            before_epoch=self.before_epoch,
+            after_step=self.after_step,
+            device=trainer.compute.device,
+            callbacks=[reporter],
+        )
+        set_dropout_generator(trainer.network, dropout_stream)
+        try:
+            self.net.train(
+                ResidentBatches(trainer.x, trainer.batch_size, shuffle_stream),
+                phase.epochs,
+            )
+        finally:
+            set_dropout_generator(trainer.network, None)
+        self.history["loss"] = list(self.net.history[:, "train_loss"])
+
+    def loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        """Weighted sum of the phase's losses on a batch of rows."""
+        x, index = batch
+        trainer = self.trainer
+        z = trainer.encode(x)
+        x_hat = trainer.decode(z) if self.phase.needs_reconstruction else None
+        weight = None if trainer.weight is None else trainer.weight[index]
+        self.batch = Batch(x=x, z=z, x_hat=x_hat, index=index, weight=weight)
+        terms = [
+            factor * weighted_mean(objective.loss(self._for(objective)), weight)
+            for objective, factor in self.phase.objectives.items()
+        ]
+        return torch.stack(terms).sum()
+
+    def before_epoch(self, epoch: int) -> None:
+        """Let the objectives anneal."""
+        for objective in self.phase.objectives:
+            objective.on_epoch(epoch)
+
+    def after_step(self, step: int, epoch: int) -> bool:
+        """Move centres, refresh targets when it is time; True ends the phase."""
+        for objective in self.moving:
+            self._move(objective)
+        every = self.phase.refresh_every
+        if every is None or step % every:
+            return False
+        self.refresh(self.trainer.embed(), step, epoch)
+        self.trainer.network.train()
+        return self.stopped
+
+    def refresh(self, z: Tensor, step: int = 0, epoch: int = 0) -> None:
+        """New targets, and the labels' change, from one embedding of all data."""
+        for objective in self.phase.objectives:
+            target = objective.refresh(z, self.trainer.weight)
+            if target is not None:
+                self.targets[objective] = target
+        if self.phase.clustering is not None:
+            self._compare(self.phase.clustering.assign(z), step, epoch)
+
+    def _compare(self, labels: Tensor, step: int, epoch: int) -> None:
+        if self.labels is None:
+            self.trainer.initial_labels = labels
+        else:
+            self.history["update_step"].append(step)
+            self.history["label_change"].append(label_change_share(self.labels, labels))
+        self.labels = labels
+        if self.window is not None:
+            self.stopped = self.window.stops(labels, step, epoch)
+
+    def diverged(self) -> TrainingDivergedError:
+        """Error that says where the loss was lost and what to try."""
+        spec = self.phase.optimizer
+        epoch = len(self.net.history) if self.net is not None else 0
+        return TrainingDivergedError(
+            f"The loss of phase {self.phase.name!r} is not finite in epoch {epoch} "
+            f"(optimizer {spec.name!r}, learning rate {spec.learning_rate:g}). Try a "
+            "learning rate ten times smaller, or scale X first (e.g. with "
+            "StandardScaler)."
+        )
+
+    def summary(self) -> str:
+        """One line for the log."""
+        losses = self.history["loss"]
+        if not losses:
+            return "nothing to train"
+        line = f"{len(losses)} epochs, loss {losses[0]:.4g} -> {losses[-1]:.4g}"
+        changes = self.history.get("label_change")
+        return f"{line}, {changes[-1]:.2%} of labels changing" if changes else line
+
+    def _for(self, objective: Objective) -> Batch:
+        target = self.targets.get(objective)
+        if target is None:
+            return self.batch
+        return replace(self.batch, target=target[self.batch.index])
+
+    @torch.no_grad()
+    def _move(self, objective: Objective) -> None:
+        z = self.trainer.encode(self.batch.x)
+        target = objective.after_step(replace(self._for(objective), z=z))
+        if target is not None:
+            self.targets[objective][self.batch.index] = target
+
+    def _snapshot(self) -> Callable[[], dict[str, Any]] | None:
+        objective, snapshot = self.phase.clustering, self.trainer.snapshot
+        if objective is None or snapshot is None:
+            return None
+        return lambda: snapshot(self.trainer, objective)
+
+
+def set_dropout_generator(network: nn.Module, generator: Any) -> None:
+    """Give every `GeneratorDropout` of a network its stream, or take it away."""
+    for layer in network.modules():
+        if isinstance(layer, GeneratorDropout):
+            layer.generator = generator
+
+
+def overrides(objective: Objective, hook: str) -> bool:
+    """Whether an objective has a `hook` of its own."""
+    return getattr(type(objective), hook) is not getattr(Objective, hook)

@@ -1,0 +1,93 @@
+"""Every estimator: data that cannot be used are refused in clear words."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from estimators import N_SAMPLES, X, each_estimator, fitted, fresh
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+
+
+def spoiled(value):
+    data = X.copy()
+    data[3, 1] = value
+    return data
+
+
+BAD_DATA = {
+    "nan": (spoiled(np.nan), "Input X contains NaN"),
+    "na": (pd.DataFrame(X).astype("Float64").mask(X > 9), "contains NaN"),
+    "inf": (spoiled(np.inf), "contains infinity"),
+    "huge": (spoiled(1e300), r"values up to 1e\+300, which overflow float32; scale"),
+    "1d": (X[0], "Expected 2D array, got 1D"),
+    "3d": (X[None], "dim 3"),
+    "no rows": (X[:0], r"Found array with 0 sample\(s\)"),
+    "no columns": (X[:, :0], r"0 feature\(s\)"),
+    "complex": (X + 1j, "Complex data not supported"),
+    "strings": (X.astype(str).tolist() + [["a"] * 4], "could not convert string"),
+    "category": (
+        pd.DataFrame({"a": X[:, 0], "b": ["x"] * N_SAMPLES}),
+        "could not convert string to float: 'x'",
+    ),
+}
+
+
+@pytest.mark.parametrize("data, match", BAD_DATA.values(), ids=BAD_DATA)
+@each_estimator
+def test_bad_data(estimator, data, match):
+    with pytest.raises(ValueError, match=match):
+        fresh(estimator).fit(data)
+
+
+@pytest.mark.parametrize("case", ["nan", "inf", "1d", "no rows", "complex"])
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "transform", "score"])
+@each_estimator
+def test_bad_new_data(estimator, method, case):
+    data, match = BAD_DATA[case]
+    with pytest.raises(ValueError, match=match):
+        getattr(fitted(estimator), method)(data)
+
+
+@pytest.mark.parametrize("value", [1e300, -1e300])
+@pytest.mark.parametrize("method", ["predict", "transform"])
+@each_estimator
+def test_new_data_that_overflow(estimator, method, value):
+    with pytest.raises(ValueError, match="overflow float32"):
+        getattr(fitted(estimator), method)(spoiled(value))
+
+
+@each_estimator
+def test_embeddings_that_cannot_be_decoded(estimator):
+    with pytest.raises(ValueError, match="X has 3 columns, but the embedding .* 2"):
+        fitted(estimator).inverse_transform(X[:, :3])
+    with pytest.raises(ValueError, match="contains NaN"):
+        fitted(estimator).inverse_transform(np.full((2, 2), np.nan))
+
+
+@each_estimator
+def test_fewer_rows_than_clusters(estimator):
+    with pytest.raises(ValueError, match="n_samples=2 should be >= n_clusters=3"):
+        fresh(estimator).fit(X[:2])
+    model = fresh(estimator).fit(X[[0, 20, 40]])
+    assert model.labels_.shape == (3,)
+
+
+@pytest.mark.parametrize("data", [np.ones((20, 3)), np.tile(X[:2], (10, 1))])
+@each_estimator
+def test_fewer_distinct_rows_than_clusters(estimator, data):
+    distinct = len(np.unique(data, axis=0))
+    match = rf"distinct clusters \({distinct}\) found smaller than n_clusters \(3\)"
+    with pytest.warns(ConvergenceWarning, match=match):
+        model = fresh(estimator).fit(data)
+    assert sorted(set(model.labels_)) == list(range(distinct))
+    assert np.isfinite(model.predict_proba(data)).all()
+    assert np.isfinite(model.transform(data)).all()
+    assert np.isfinite(model.score(data))
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "transform", "score"])
+@each_estimator
+def test_use_before_fit_and_with_other_features(estimator, method):
+    with pytest.raises(NotFittedError):
+        getattr(fresh(estimator), method)(X)
+    with pytest.raises(ValueError, match="X has 3 features, but .* 4 features"):
+        getattr(fitted(estimator), method)(X[:, :3])

@@ -1,0 +1,98 @@
+"""Every estimator: copies answer the same, and no more is kept than needed."""
+
+import copy
+import pickle
+from dataclasses import fields, is_dataclass
+
+import joblib
+import numpy as np
+import pytest
+import torch
+from estimators import N_SAMPLES, X, bits, each_estimator, fitted, fresh
+from sklearn.base import clone
+
+
+def through_joblib(model, folder):
+    joblib.dump(model, folder / "model.joblib")
+    return joblib.load(folder / "model.joblib")
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [
+        lambda model, _: pickle.loads(pickle.dumps(model)),
+        lambda model, _: copy.deepcopy(model),
+        through_joblib,
+    ],
+    ids=["pickle", "deepcopy", "joblib"],
+)
+@each_estimator
+def test_copies_answer_with_the_same_bits(estimator, copied, tmp_path):
+    model = fitted(estimator)
+    other = copied(model, tmp_path)
+    assert other is not model
+    assert bits(other) == bits(model)
+    assert other.get_params().keys() == model.get_params().keys()
+    assert bits(other.fit(X)) == bits(model)
+
+
+@each_estimator
+def test_clone_is_unfitted_and_fits_to_the_same_bits(estimator):
+    model = fitted(estimator)
+    other = clone(model)
+    assert vars(other).keys() == vars(clone(estimator)).keys()
+    assert bits(other.fit(X)) == bits(model)
+
+
+def parts_of(value, path):
+    """Every (path, object) inside of a fitted estimator."""
+    yield path, value
+    if isinstance(value, torch.nn.Module):
+        inner = {**vars(value), **value.state_dict()}
+    elif isinstance(value, dict):
+        inner = value
+    elif isinstance(value, (list, tuple)):
+        inner = dict(enumerate(value))
+    elif is_dataclass(value):
+        inner = {f.name: getattr(value, f.name) for f in fields(value)}
+    else:
+        return
+    for name, part in inner.items():
+        yield from parts_of(part, f"{path}.{name}")
+
+
+@each_estimator
+def test_no_training_data_is_kept(estimator):
+    kept = []
+    for name, value in vars(fitted(estimator)).items():
+        for path, part in parts_of(value, name):
+            if np.ndim(part) if isinstance(part, np.ndarray) else False:
+                kept += [path] if N_SAMPLES in part.shape else []
+            elif isinstance(part, torch.Tensor):
+                kept += [path] if N_SAMPLES in part.shape else []
+            elif isinstance(part, (list, tuple)) and len(part) == N_SAMPLES:
+                kept.append(path)
+    assert set(kept) <= {"labels_", "initial_labels_"}
+
+
+@each_estimator
+def test_nothing_of_the_training_is_kept(estimator):
+    forbidden = (torch.optim.Optimizer, torch.Generator, torch.utils.data.DataLoader)
+    for name, value in vars(fitted(estimator)).items():
+        for path, part in parts_of(value, name):
+            assert not isinstance(part, forbidden), path
+            if isinstance(part, torch.Tensor):
+                assert not part.requires_grad, path
+                assert part.grad is None, path
+                assert part.device.type == "cpu", path
+    assert not fitted(estimator).module_.training
+
+
+@each_estimator
+def test_a_pickle_grows_by_the_labels_only(estimator):
+    def size(repeats):
+        return len(pickle.dumps(fresh(estimator).fit(np.tile(X, (repeats, 1)))))
+
+    small, large = size(1), size(4)
+    assert small < 20_000
+    assert large - small < 3 * N_SAMPLES * (4 + 4) + 500

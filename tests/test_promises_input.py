@@ -1,0 +1,117 @@
+"""Every estimator: any form, type and scale of the data."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from estimators import N_SAMPLES, X, Y, bits, each_estimator, fitted, fresh, weights
+
+
+@pytest.fixture
+def read_only_memmap(tmp_path):
+    path = tmp_path / "rows.npy"
+    np.save(path, X)
+    return np.load(path, mmap_mode="r")
+
+
+@each_estimator
+def test_read_only_memmap(estimator, read_only_memmap):
+    assert not read_only_memmap.flags.writeable
+    model = fresh(estimator).fit(read_only_memmap)
+    assert bits(model, read_only_memmap) == bits(fitted(estimator))
+    assert model.score(read_only_memmap) == fitted(estimator).score(X)
+
+
+def strided(X):
+    padded = np.zeros((2 * len(X), 3 * X.shape[1]))
+    padded[::2, ::3] = X
+    return padded[::2, ::3]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        np.asfortranarray,
+        strided,
+        lambda X: X[::-1].copy()[::-1],
+        lambda X: X.astype(">f8"),
+        lambda X: X.tolist(),
+        lambda X: X.astype(object),
+        pd.DataFrame,
+    ],
+    ids=["fortran", "strided", "reversed", "big-endian", "list", "object", "frame"],
+)
+@each_estimator
+def test_the_form_of_the_array_changes_nothing(estimator, form):
+    assert bits(fresh(estimator).fit(form(X)), X) == bits(fitted(estimator))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.int8, np.int64, np.uint8, bool])
+@each_estimator
+def test_other_dtypes_are_taken_as_float64(estimator, dtype):
+    data = (X * 3 > 0 if dtype is bool else np.abs(X * 3)).astype(dtype)
+    expected = fresh(estimator).fit(data.astype(np.float64))
+    assert bits(fresh(estimator).fit(data), data) == bits(expected, data)
+
+
+@each_estimator
+def test_fit_leaves_data_and_parameters(estimator):
+    data, model = X.copy(), fresh(estimator)
+    params = model.get_params()
+    model.fit(data).transform(data)
+    np.testing.assert_array_equal(data, X)
+    assert model.get_params() == params
+
+
+@each_estimator
+def test_feature_names(estimator):
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    model = fresh(estimator).fit(frame)
+    assert model.feature_names_in_.tolist() == list("abcd")
+    assert bits(model, frame) == bits(fitted(estimator))
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.predict(frame[list("badc")])
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        model.predict(X)
+
+
+@pytest.mark.parametrize(
+    "y", [Y, Y.astype(str), Y[:2], np.full(N_SAMPLES, np.nan), "y", [[1, 2]] * 3]
+)
+@each_estimator
+def test_fit_ignores_y(estimator, y):
+    assert bits(fresh(estimator).fit(X, y)) == bits(fitted(estimator))
+    np.testing.assert_array_equal(
+        fresh(estimator).fit_predict(X, y), fitted(estimator).labels_
+    )
+
+
+@pytest.mark.parametrize("form", [sp.csr_array, sp.csc_matrix, sp.coo_array])
+@each_estimator
+def test_sparse_data_are_refused(estimator, form):
+    with pytest.raises(TypeError, match="Sparse data was passed"):
+        fresh(estimator).fit(form(X))
+    with pytest.raises(TypeError, match="Sparse data was passed"):
+        fitted(estimator).predict(form(X))
+
+
+@each_estimator
+def test_constant_features(estimator):
+    data = np.hstack([X, np.full((N_SAMPLES, 2), 7.25), np.zeros((N_SAMPLES, 1))])
+    model = fresh(estimator).fit(data)
+    assert np.isfinite(model.predict_proba(data)).all()
+    decoded = model.inverse_transform(model.transform(data))
+    assert np.isfinite(decoded).all()
+
+
+@pytest.mark.parametrize("factor, shift", [(1e-6, 0), (1e6, 0), (1e30, 0), (1, 1e6)])
+@each_estimator
+def test_scale_and_origin_do_not_matter(estimator, factor, shift):
+    model = fresh(estimator).fit(X * factor + shift)
+    np.testing.assert_array_equal(model.labels_, fitted(estimator).labels_)
+
+
+@each_estimator
+def test_powers_of_two_leave_the_bits(estimator):
+    model = fresh(estimator).fit(X * 1024)
+    assert weights(model) == weights(fitted(estimator))

@@ -1,0 +1,65 @@
+"""Every estimator: ``score`` rates the predicted partition of any rows."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from estimators import N_SAMPLES, X, Y, each_estimator, fitted, fresh
+
+from skdeepcluster.metrics import neighborhood_score
+
+
+@each_estimator
+def test_score_is_that_of_the_predicted_partition(estimator):
+    model = fitted(estimator)
+    score = model.score(X)
+    assert type(score) is float
+    assert score == neighborhood_score(X, model.predict(X))
+    assert score == neighborhood_score(X, 7 - 3 * model.labels_)
+
+
+@pytest.mark.parametrize("y", [Y, Y.astype(str), Y[:3], None])
+@each_estimator
+def test_score_ignores_y(estimator, y):
+    model = fitted(estimator)
+    assert model.score(X, y) == model.score(X)
+
+
+@each_estimator
+def test_score_of_one_cluster_is_zero(estimator):
+    assert fresh(estimator, n_clusters=1).fit(X).score(X) == 0.0
+
+
+@each_estimator
+def test_score_does_not_depend_on_the_order(estimator):
+    model = fitted(estimator)
+    order = np.random.RandomState(0).permutation(N_SAMPLES)
+    assert model.score(X[order]) == pytest.approx(model.score(X), abs=1e-12)
+
+
+@each_estimator
+def test_score_is_higher_for_a_better_partition(estimator):
+    model = fresh(estimator, pretrain_epochs=100).fit(X)
+    shuffled = copy.deepcopy(model)
+    generator = torch.Generator().manual_seed(0)
+    for parameter in shuffled.module_.parameters():
+        parameter.normal_(generator=generator)
+    assert model.score(X) > shuffled.score(X)
+
+
+@pytest.mark.parametrize("n", [2000, 2001, 5000])
+@each_estimator
+def test_score_predicts_a_sample_only(estimator, n, monkeypatch):
+    rows = []
+    original = type(estimator)._soft_assign
+
+    def spy(self, X):
+        rows.append(len(X))
+        return original(self, X)
+
+    model = fitted(estimator)
+    data = np.random.RandomState(0).normal(size=(n, 4))
+    monkeypatch.setattr(type(estimator), "_soft_assign", spy)
+    assert model.score(data) == model.score(data)
+    assert rows == [2000, 2000]
