@@ -124,7 +124,7 @@ class MLPAutoencoder(Architecture):
                     f"The {name!r} parameter of MLPAutoencoder must be one of "
                     f"{options}. Got {value!r} instead."
                 )
-        if not 0.0 <= self.dropout < 1.0:
+        if not isinstance(self.dropout, int | float) or not 0.0 <= self.dropout < 1.0:
             raise ValueError(
                 "The 'dropout' parameter of MLPAutoencoder must be in [0, 1). "
                 f"Got {self.dropout!r} instead."

@@ -8,6 +8,7 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted, check_memory, validate_data
 
 from skdeepcluster.deep._inference import EmbeddingMixin, scaled_reader
@@ -27,6 +28,7 @@ from skdeepcluster.engine import (
     build_network,
     cache_key,
     embedding_size_of,
+    memory_errors,
     verbosity,
 )
 from skdeepcluster.utils._sklearn import (
@@ -119,9 +121,11 @@ class BaseDeepEstimator(
         streams = RandomStreams.from_random_state(self.random_state)
         self._scaling, network = self._make_network(X, streams)
         self._n_features_out = embedding_size_of(network, X.shape[1])
+        with memory_errors("all rows do not fit on it: use device='cpu'"):
+            x = scaled_reader(X, self._scaling, compute)(0, len(X))
         return Trainer(
             network,
-            scaled_reader(X, self._scaling, compute)(0, len(X)),
+            x,
             compute=compute,
             streams=streams,
             batch_size=self.batch_size,
@@ -143,28 +147,35 @@ class BaseDeepEstimator(
         return Scaling.fit(X), network
 
     def _copy_pretrained(self, X):
-        if not isinstance(self.pretrained, BaseDeepEstimator):
+        source = self.pretrained
+        if isinstance(source, FrozenEstimator):
+            source = source.estimator
+        if not isinstance(source, BaseDeepEstimator):
             raise TypeError(
                 "The 'pretrained' parameter must be a fitted deep estimator of this "
-                f"package. Got {type(self.pretrained).__name__}."
+                f"package, or a FrozenEstimator of one. Got {type(source).__name__}."
             )
-        check_is_fitted(self.pretrained)
-        if self.pretrained.n_features_in_ != X.shape[1]:
+        check_is_fitted(
+            source,
+            msg="The 'pretrained' %(name)s is not fitted. Where an estimator is "
+            "cloned, as in a search, pass FrozenEstimator(fitted).",
+        )
+        if source.n_features_in_ != X.shape[1]:
             raise ValueError(
                 f"X has {X.shape[1]} features, but 'pretrained' was fitted with "
-                f"{self.pretrained.n_features_in_} features."
+                f"{source.n_features_in_} features."
             )
-        size = self.pretrained._n_features_out
+        size = source._n_features_out
         if self.embedding_size not in (None, size):
             raise ValueError(
                 f"embedding_size={self.embedding_size} conflicts with 'pretrained', "
                 f"whose embedding has {size} columns: pass {size} or None."
             )
-        network = copy.deepcopy(self.pretrained.module_).requires_grad_(True)
-        return self.pretrained._scaling, network
+        return source._scaling, copy.deepcopy(source.module_).requires_grad_(True)
 
     def _make_cache(self, X, streams, compute):
-        if self.memory is None or self.random_state is None:
+        unused = self.pretrained is not None
+        if self.memory is None or self.random_state is None or unused:
             return None
         key = cache_key(
             X,

@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from skdeepcluster.deep._base import BaseDeepEstimator
+from skdeepcluster.engine import diverged
 from skdeepcluster.metrics import neighborhood_score, sample_rows
 from skdeepcluster.utils._sklearn import Interval
 
@@ -34,13 +35,19 @@ class BaseDeepClusterer(ClusterMixin, BaseDeepEstimator):
         self.initial_labels_ = trainer.initial_labels.cpu().numpy().astype(np.int32)
         self.n_iter_ = max(1, len(self.history_[phase.name]["loss"]))
         super()._finish(trainer, phase, X)
-        labels = self._soft_assign(X).argmax(axis=1)
+        labels = self._final_labels(X, phase)
         counts = np.bincount(labels, minlength=self.n_clusters)
         order = np.argsort(counts == 0, kind="stable")
         self.objective_.reorder(torch.as_tensor(order))
         self.cluster_centers_ = self.cluster_centers_[order].astype(X.dtype)
         self.labels_ = np.argsort(order)[labels].astype(np.int32)
         _warn_of_collapse(counts[order])
+
+    def _final_labels(self, X, phase):
+        try:
+            return self._soft_assign(X).argmax(axis=1)
+        except ValueError as error:  # the very last step overflowed
+            raise diverged(phase, self.n_iter_) from error
 
     def predict_proba(self, X):
         """Soft assignments of rows to clusters.

@@ -9,7 +9,13 @@ import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from skdeepcluster.engine import Compute, check_scaled, map_blocks, position_free
+from skdeepcluster.engine import (
+    Compute,
+    check_scaled,
+    is_available,
+    map_blocks,
+    position_free,
+)
 
 _READ_ROWS = 4096
 
@@ -67,7 +73,7 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             return rows.to(compute.device, compute.dtype)
 
         decoded = map_blocks(decode, read, len(Z)).cpu().numpy()
-        return self._scaling.invert(decoded).astype(Z.dtype)
+        return _finite(self._scaling.invert(decoded).astype(Z.dtype))
 
     def _infer(self, function, X):
         """Apply `function` to the embedding of rows of X: numpy, in X's dtype."""
@@ -79,7 +85,8 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             return function(z.to(compute.dtype))
 
         read = scaled_reader(X, self._scaling, compute)
-        return map_blocks(encode_then, read, len(X)).cpu().numpy().astype(X.dtype)
+        out = map_blocks(encode_then, read, len(X)).cpu().numpy()
+        return _finite(out.astype(X.dtype))
 
     def _validate_new_data(self, X):
         return validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
@@ -89,14 +96,23 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
         The CPU stands in for a device that this host does not have.
         """
-        try:
-            compute = Compute.resolve(self.device, self.precision)
-        except ValueError:
-            compute = Compute.resolve("cpu", self.precision)
+        device = self.device if is_available(self.device) else "cpu"
+        compute = Compute.resolve(device, self.precision)
         network = position_free(self.module_)
-        if compute.device.type == "cpu":
+        placed = {(p.device.type, p.dtype) for p in network.parameters()}
+        if placed <= {("cpu", compute.dtype)} and compute.device.type == "cpu":
             return compute, network
-        return compute, copy.deepcopy(network).to(compute.device)
+        return compute, copy.deepcopy(network).to(compute.device, compute.dtype)
+
+
+def _finite(out):
+    """Refuse answers that are none."""
+    if not np.isfinite(out).all():
+        raise ValueError(
+            "X has rows so far from the training data that the network overflows on "
+            "them."
+        )
+    return out
 
 
 def scaled_reader(X, scaling, compute):

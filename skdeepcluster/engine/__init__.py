@@ -1,7 +1,12 @@
 """How it is trained: the only place that imports skorch."""
 
 from skdeepcluster.engine._callbacks import Observer, verbosity
-from skdeepcluster.engine._devices import PRECISIONS, Compute
+from skdeepcluster.engine._devices import (
+    PRECISIONS,
+    Compute,
+    is_available,
+    memory_errors,
+)
 from skdeepcluster.engine._inference import map_blocks, position_free
 from skdeepcluster.engine._net import TrainingDivergedError
 from skdeepcluster.engine._network import (
@@ -22,6 +27,7 @@ from skdeepcluster.engine._pretraining import (
     Pretraining,
     PretrainingCache,
 )
+from skdeepcluster.engine._progress import diverged
 from skdeepcluster.engine._random import RandomStreams
 from skdeepcluster.engine._scaling import DataScaleWarning, Scaling, check_scaled
 from skdeepcluster.engine._trainer import Trainer
@@ -46,9 +52,12 @@ __all__ = [
     "build_network",
     "cache_key",
     "check_scaled",
+    "diverged",
     "embedding_size_of",
+    "is_available",
     "label_change",
     "map_blocks",
+    "memory_errors",
     "position_free",
     "verbosity",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -106,15 +107,49 @@ def verbosity(verbose: int) -> Iterator[None]:
     if not verbose:
         yield
         return
-    level = logger.level
-    handler = None if logger.hasHandlers() else logging.StreamHandler()
-    logger.setLevel(logging.DEBUG if verbose > 1 else logging.INFO)
-    if handler is not None:
-        handler.setFormatter(logging.Formatter("[%(name)s] %(message)s"))
-        logger.addHandler(handler)
+    level = logging.DEBUG if verbose > 1 else logging.INFO
+    _shown.enter(level)
     try:
         yield
     finally:
-        logger.setLevel(level)
-        if handler is not None:
-            logger.removeHandler(handler)
+        _shown.leave(level)
+
+
+class _ShownLog:
+    """The log as the fits that run at the moment, in several threads, want it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.levels: list[int] = []
+        self.handler: logging.Handler | None = None
+        self.level_before = logging.NOTSET
+
+    def enter(self, level: int) -> None:
+        """Show records from `level` on."""
+        with self.lock:
+            if not self.levels:
+                self.level_before = logger.level
+                self._add_handler()
+            self.levels.append(level)
+            logger.setLevel(min(self.levels))
+
+    def leave(self, level: int) -> None:
+        """Undo one `enter`; the last one leaves the log as the first one found it."""
+        with self.lock:
+            self.levels.remove(level)
+            if self.levels:
+                logger.setLevel(min(self.levels))
+                return
+            logger.setLevel(self.level_before)
+            if self.handler is not None:
+                logger.removeHandler(self.handler)
+                self.handler = None
+
+    def _add_handler(self) -> None:
+        if not logger.hasHandlers():
+            self.handler = logging.StreamHandler()
+            self.handler.setFormatter(logging.Formatter("[%(name)s] %(message)s"))
+            logger.addHandler(self.handler)
+
+
+_shown = _ShownLog()

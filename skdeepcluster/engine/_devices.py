@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -18,34 +19,63 @@ def available_devices() -> list[str]:
     return [*names, "cpu"]
 
 
-def resolve_device(device: str) -> torch.device:
+def is_available(device: str) -> bool:
+    """Whether this host has a device; a name that torch does not know is an error."""
+    return device == "auto" or _exists(_parse(device))
+
+
+def resolve_device(device: str, precision: str = "float32") -> torch.device:
     """Turn the ``device`` parameter into a device that exists here.
 
     Parameters
     ----------
     device : str
-        "auto" (cuda, then mps, then cpu) or a torch device name such as "cuda:1".
+        "auto" (cuda, then mps, then cpu; the first that has `precision`) or a torch
+        device name such as "cuda:1".
+    precision : str
 
     Returns
     -------
     device : torch.device
     """
-    available = available_devices()
     if device == "auto":
-        return torch.device(available[0])
-    try:
-        resolved = torch.device(device)
-    except RuntimeError:
-        resolved = None
-    beyond = resolved is not None and (
-        resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count()
-    )
-    if resolved is None or resolved.type not in available or beyond:
-        raise ValueError(
-            "The 'device' parameter must be 'auto' or one of the available devices "
-            f"{available}. Got {device!r} instead."
-        )
+        names = available_devices()
+        if precision == "float64":
+            names = [name for name in names if name != "mps"]
+        return torch.device(names[0])
+    resolved = _parse(device)
+    if not _exists(resolved):
+        raise _no_device(device)
     return resolved
+
+
+def _parse(device: str) -> torch.device:
+    try:
+        return torch.device(device)
+    except RuntimeError:
+        raise _no_device(device) from None
+
+
+def _exists(device: torch.device) -> bool:
+    if device.type not in available_devices():
+        return False
+    return device.type != "cuda" or (device.index or 0) < torch.cuda.device_count()
+
+
+def _no_device(device: str) -> ValueError:
+    return ValueError(
+        "The 'device' parameter must be 'auto' or one of the available devices "
+        f"{available_devices()}. Got {device!r} instead."
+    )
+
+
+@contextmanager
+def memory_errors(advice: str) -> Iterator[None]:
+    """Turn a device's lack of memory into a MemoryError with advice."""
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError as error:
+        raise MemoryError(f"The device ran out of memory; {advice}.") from error
 
 
 @dataclass(frozen=True)
@@ -58,7 +88,12 @@ class Compute:
     @classmethod
     def resolve(cls, device: str, precision: str) -> Compute:
         """Check the ``device`` and ``precision`` parameters together."""
-        resolved = resolve_device(device)
+        if precision not in PRECISIONS:
+            raise ValueError(
+                f"The 'precision' parameter must be one of {PRECISIONS}. Got "
+                f"{precision!r} instead."
+            )
+        resolved = resolve_device(device, precision)
         if precision == "float64" and resolved.type == "mps":
             raise ValueError(
                 "precision='float64' needs a device that has it: use device='cpu'. "
@@ -73,8 +108,8 @@ class Compute:
 
     def autocast(self) -> AbstractContextManager[None]:
         """Context in which matrix products run in bfloat16 where that was asked."""
+        if self.precision != "bfloat16":
+            return nullcontext()
         return torch.autocast(  # type: ignore[no-any-return]
-            self.device.type,
-            dtype=torch.bfloat16,
-            enabled=self.precision == "bfloat16",
+            self.device.type, dtype=torch.bfloat16
         )

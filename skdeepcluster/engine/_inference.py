@@ -87,7 +87,9 @@ def position_free(network: nn.Module) -> nn.Module:
     """
     if not any(_is_ragged(layer) for layer in network.modules()):
         return network
-    network = copy.deepcopy(network)
+    # A copy of the structure alone: it shares the weights.
+    tensors = (*network.parameters(), *network.buffers())
+    network = copy.deepcopy(network, {id(t): t for t in tensors})
     for layer in network.modules():
         if _is_ragged(layer):
             layer.__class__ = _PaddedLinear

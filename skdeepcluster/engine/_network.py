@@ -16,11 +16,10 @@ from skdeepcluster.architectures import (
     MLPAutoencoder,
 )
 from skdeepcluster.engine._devices import Compute
-from skdeepcluster.engine._pretraining import numpy_state
 from skdeepcluster.engine._random import RandomStreams, borrowed_global_generator
 
 # Part of the key of cached pretraining; raised when training gives other weights.
-_CACHE_FORMAT = 1
+_CACHE_FORMAT = 2
 
 
 def build_network(
@@ -47,6 +46,11 @@ def build_network(
     -------
     network : nn.Module
     """
+    if isinstance(architecture, type):
+        raise TypeError(
+            "The 'architecture' parameter must be an instance, such as "
+            f"{architecture.__name__}(), not the class {architecture.__name__}."
+        )
     if isinstance(architecture, nn.Module):
         network = copy.deepcopy(architecture)
     else:
@@ -100,14 +104,30 @@ def embedding_size_of(network: nn.Module, n_features: int) -> int:
     try:
         row = torch.zeros(1, n_features, dtype=parameter.dtype, device=parameter.device)
         z = network.encode(row)  # type: ignore[operator]
+        _check_shape("encode", z, (1, None))
+        _check_shape("decode", network.decode(z), (1, n_features))  # type: ignore[operator]
     except RuntimeError as error:
         raise ValueError(
-            f"The architecture's 'encode' cannot take rows of {n_features} features, "
-            f"as X has: {error}"
+            f"The architecture cannot take rows of {n_features} features, as X has: "
+            f"{error}"
         ) from error
     finally:
         network.train(mode)
     return int(z.shape[1])
+
+
+def _check_shape(method: str, out: Any, expected: tuple[int, int | None]) -> None:
+    shape = tuple(getattr(out, "shape", ()))
+    fits = isinstance(out, torch.Tensor) and len(shape) == 2
+    if not fits or any(
+        b not in (None, a) for a, b in zip(shape, expected, strict=True)
+    ):
+        columns = "embedding_size" if expected[1] is None else expected[1]
+        got = shape if isinstance(out, torch.Tensor) else type(out).__name__
+        raise ValueError(
+            f"The architecture's {method!r} must give a tensor of shape "
+            f"(n_samples, {columns}). For one row it gave {got}."
+        )
 
 
 def cache_key(
@@ -121,12 +141,10 @@ def cache_key(
 ) -> dict[str, Any]:
     """Everything that decides the result of pretraining, but its own parameters."""
     if isinstance(architecture, nn.Module):
-        # joblib does not give a cloned module an equal hash.
-        described: Any = (repr(architecture), numpy_state(architecture))
+        described: Any = _describe_module(architecture)
     else:
         architecture = architecture or MLPAutoencoder(hidden_layer_sizes)
-        described = (f"{type(architecture).__module__}.{type(architecture).__name__}",)
-        described += (vars(architecture),)
+        described = (_class_path(architecture), vars(architecture))
     return {
         "format": _CACHE_FORMAT,
         "data": joblib.hash(X),
@@ -139,3 +157,24 @@ def cache_key(
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
+
+
+def _describe_module(module: nn.Module) -> Any:
+    """All that decides what a module computes and learns.
+
+    joblib does not give a cloned module an equal hash, so its parts are hashed.
+    """
+    state = {"_parameters", "_buffers", "_modules"}
+    layers = [
+        (name, _class_path(m), {k: v for k, v in vars(m).items() if k not in state})
+        for name, m in module.named_modules()
+    ]
+    tensors = [
+        (name, t.requires_grad, t.detach().cpu().numpy())
+        for name, t in (*module.named_parameters(), *module.named_buffers())
+    ]
+    return layers, tensors
+
+
+def _class_path(instance: Any) -> str:
+    return f"{type(instance).__module__}.{type(instance).__qualname__}"

@@ -29,11 +29,13 @@ class OptimizerSpec:
     learning_rate: float
 
     def build(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
-        """Fused optimizer over `parameters`."""
+        """Optimizer over `parameters`, fused where every torch has it."""
+        parameters = list(parameters)
+        fused = all(p.device.type in ("cpu", "cuda") for p in parameters)
         if self.name == "adam":
-            return torch.optim.Adam(parameters, lr=self.learning_rate, fused=True)
+            return torch.optim.Adam(parameters, lr=self.learning_rate, fused=fused)
         return torch.optim.SGD(
-            parameters, lr=self.learning_rate, momentum=_MOMENTUM, fused=True
+            parameters, lr=self.learning_rate, momentum=_MOMENTUM, fused=fused
         )
 
 

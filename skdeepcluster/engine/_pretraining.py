@@ -21,6 +21,7 @@ from skdeepcluster.objectives import Reconstruction
 PRETRAININGS = ("end_to_end", "layerwise")
 _CURVATURE_ROWS = 2048
 _POWER_ITERATIONS = 30
+_FLAT = 1e-12
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def relative_to(x: Tensor, optimizer: OptimizerSpec) -> OptimizerSpec:
     if optimizer.name != "sgd":
         return optimizer
     curvature = largest_eigenvalue(x) / x.shape[1]
-    if curvature == 0.0:
+    if curvature < _FLAT:  # constant data, but for rounding
         return optimizer
     rate = optimizer.learning_rate / curvature
     # Three digits: rounding of sums, which varies with the threads, does not show.

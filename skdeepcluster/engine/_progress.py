@@ -43,6 +43,7 @@ class PhaseProgress:
 
     def begin(self) -> None:
         """Initialise the objectives and, where the phase refreshes, their targets."""
+        clustering = self.phase.clustering
         refreshes = self.phase.refresh_every is not None
         stateful = [o for o in self.phase.objectives if overrides(o, "initialise")]
         if not (refreshes or stateful):
@@ -50,6 +51,8 @@ class PhaseProgress:
         z = self.trainer.embed()
         for objective in stateful:
             self.trainer.initialise(objective, z)
+        if clustering is not None and self.trainer.initial_labels is None:
+            self.trainer.initial_labels = clustering.assign(z)
         if refreshes:
             self.history.update(update_step=[], label_change=[])
             self.refresh(z)
@@ -122,9 +125,7 @@ class PhaseProgress:
             self._compare(self.phase.clustering.assign(z), step, epoch)
 
     def _compare(self, labels: Tensor, step: int, epoch: int) -> None:
-        if self.labels is None:
-            self.trainer.initial_labels = labels
-        else:
+        if self.labels is not None:
             self.history["update_step"].append(step)
             self.history["label_change"].append(label_change_share(self.labels, labels))
         self.labels = labels
@@ -133,14 +134,7 @@ class PhaseProgress:
 
     def diverged(self) -> TrainingDivergedError:
         """Error that says where the loss was lost and what to try."""
-        spec = self.phase.optimizer
-        epoch = len(self.net.history) if self.net is not None else 0
-        return TrainingDivergedError(
-            f"The loss of phase {self.phase.name!r} is not finite in epoch {epoch} "
-            f"(optimizer {spec.name!r}, learning rate {spec.learning_rate:g}). Try a "
-            "learning rate ten times smaller, or scale X first (e.g. with "
-            "StandardScaler)."
-        )
+        return diverged(self.phase, len(self.net.history) if self.net else 0)
 
     def summary(self) -> str:
         """One line for the log."""
@@ -159,7 +153,9 @@ class PhaseProgress:
 
     @torch.no_grad()
     def _move(self, objective: Objective) -> None:
+        self.trainer.network.eval()
         z = self.trainer.encode(self.batch.x)
+        self.trainer.network.train()
         target = objective.after_step(replace(self._for(objective), z=z))
         if target is not None:
             self.targets[objective][self.batch.index] = target
@@ -181,3 +177,14 @@ def set_dropout_generator(network: nn.Module, generator: Any) -> None:
 def overrides(objective: Objective, hook: str) -> bool:
     """Whether an objective has a `hook` of its own."""
     return getattr(type(objective), hook) is not getattr(Objective, hook)
+
+
+def diverged(phase: Phase, epoch: int) -> TrainingDivergedError:
+    """Error for a `phase` whose numbers are not finite in or after an epoch."""
+    spec = phase.optimizer
+    return TrainingDivergedError(
+        f"The loss of phase {phase.name!r} is not finite in epoch {epoch} "
+        f"(optimizer {spec.name!r}, learning rate {spec.learning_rate:g}). Try a "
+        "learning rate ten times smaller, or scale X first (e.g. with "
+        "StandardScaler)."
+    )

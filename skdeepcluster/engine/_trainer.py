@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from skdeepcluster.engine._callbacks import Observer
-from skdeepcluster.engine._devices import Compute
+from skdeepcluster.engine._devices import Compute, memory_errors
 from skdeepcluster.engine._inference import map_all
 from skdeepcluster.engine._net import TrainingDivergedError
 from skdeepcluster.engine._phases import Phase
@@ -39,6 +39,8 @@ class Trainer:
         callbacks that look at a model in training.
     cache : PretrainingCache, optional
         Where results of pretraining are kept.
+    weight : Tensor of shape (n_samples,), optional
+        Sample weights, on the device.
     """
 
     def __init__(
@@ -53,10 +55,11 @@ class Trainer:
         snapshot: Callable[[Trainer, ClusteringObjective], dict[str, Any]]
         | None = None,
         cache: PretrainingCache | None = None,
+        weight: Tensor | None = None,
     ) -> None:
         self.network = network.to(compute.device, compute.dtype)
         self.x = x
-        self.weight: Tensor | None = None
+        self.weight = weight
         self.compute = compute
         self.streams = streams
         self.batch_size = batch_size
@@ -75,22 +78,20 @@ class Trainer:
             streams=self.streams,
             batch_size=self.batch_size,
             observer=self.observer,
+            weight=self.weight,
         )
 
     def run(self, phase: Phase) -> dict[str, Any]:
         """Train for one phase and return its history, plain lists."""
         progress = PhaseProgress(self, phase)
+        advice = f"reduce batch_size={self.batch_size}, or use device='cpu'"
         try:
-            progress.begin()
-            if phase.epochs > 0 and has_parameters(self.network, *phase.objectives):
-                progress.train()
+            with memory_errors(advice):
+                progress.begin()
+                if phase.epochs > 0 and has_parameters(self.network, *phase.objectives):
+                    progress.train()
         except TrainingDivergedError as error:
             raise progress.diverged() from error
-        except torch.cuda.OutOfMemoryError as error:
-            raise MemoryError(
-                f"The device ran out of memory in phase {phase.name!r}: reduce "
-                f"batch_size={self.batch_size}, or use device='cpu'."
-            ) from error
         self.network.eval()
         self.observer.note("%s: %s", phase.name, progress.summary())
         return progress.history

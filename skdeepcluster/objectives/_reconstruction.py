@@ -23,6 +23,10 @@ class Reconstruction(Objective):
 
     def loss(self, batch: Batch) -> Tensor:
         """Mean squared error of each row, (b,)."""
-        if batch.x_hat is None:
-            raise ValueError("Reconstruction needs batch.x_hat. Got None.")
+        if batch.x_hat is None or batch.x_hat.shape != batch.x.shape:
+            got = None if batch.x_hat is None else tuple(batch.x_hat.shape)
+            raise ValueError(
+                "Reconstruction needs batch.x_hat of the shape of batch.x, "
+                f"{tuple(batch.x.shape)}. Got {got}."
+            )
         return (batch.x_hat - batch.x).square().mean(dim=1)

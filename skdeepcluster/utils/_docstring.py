@@ -15,7 +15,8 @@ n_clusters : int, default=8
     "embedding_size": """
 embedding_size : int, default=None
     Number of columns of the embedding. None takes the size of a module passed as
-    `architecture`, and 10 otherwise, as in the papers.
+    `architecture`, that of `pretrained`, an architecture's own default, and 10, as in
+    the papers, for the others.
 """,
     "hidden_layer_sizes": """
 hidden_layer_sizes : tuple of int, default=(500, 500, 2000)
@@ -87,7 +88,9 @@ memory : str or joblib.Memory, default=None
 pretrained : estimator, default=None
     A fitted deep estimator of this package whose network and scaling are copied;
     nothing is pretrained then, and `architecture`, `hidden_layer_sizes` and
-    `pretraining` are not used.
+    `pretraining` are not used. All layers of the copy learn. Where an estimator is
+    cloned, as in a search, pass :class:`~sklearn.frozen.FrozenEstimator` of it:
+    cloning unfits what is not frozen.
 random_state : int, RandomState instance or None, default=None
     Seed of weights, batches and k-means. The same int gives the same bits on the CPU
     with the same number of threads. Global generators are neither read nor moved.

@@ -191,3 +191,42 @@ def test_nothing_of_the_cache_stays_on_the_estimator(make):
     dec = make().fit(X)
     assert not any("cache" in name.lower() for name in vars(dec))
     assert isinstance(dec.memory, str)
+
+
+class Activated(nn.Module):
+    """Its activation is neither in its repr nor in its weights."""
+
+    def __init__(self, activation):
+        super().__init__()
+        self.activation = activation
+        self.down, self.up = nn.Linear(4, 2), nn.Linear(2, 4)
+
+    def encode(self, x):
+        return self.activation(self.down(x))
+
+    def decode(self, z):
+        return self.up(z)
+
+
+def activated(activation, frozen=False):
+    module = Activated(activation)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.fill_(0.1)
+    module.down.requires_grad_(not frozen)
+    return module
+
+
+def test_modules_that_differ_in_an_attribute_only(make, trainings):
+    params = {"embedding_size": None}
+    make(architecture=activated(torch.relu), **params).fit(X)
+    make(architecture=activated(torch.tanh), **params).fit(X)
+    make(architecture=activated(torch.relu, frozen=True), **params).fit(X)
+    assert len(trainings) == 3
+    make(architecture=activated(torch.relu), **params).fit(X)
+    assert len(trainings) == 3
+
+
+def test_nothing_is_looked_up_for_a_pretrained_network(make, trainings):
+    make(pretrained=make().fit(X)).fit(X)
+    assert len(trainings) == 1

@@ -244,3 +244,16 @@ def test_verbosity_is_put_back_after_an_error(bare_logger):
         raise ZeroDivisionError
     assert bare_logger.handlers == []
     assert bare_logger.level == logging.NOTSET
+
+
+def test_overlapping_verbose_fits_leave_the_log_as_it_was():
+    logger = logging.getLogger("skdeepcluster")
+    level, handlers = logger.level, list(logger.handlers)
+    first, second = verbosity(1), verbosity(2)
+    first.__enter__()
+    second.__enter__()
+    assert logger.level == logging.DEBUG
+    first.__exit__(None, None, None)
+    assert logger.level == logging.DEBUG
+    second.__exit__(None, None, None)
+    assert (logger.level, logger.handlers) == (level, handlers)

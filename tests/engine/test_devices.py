@@ -63,6 +63,25 @@ def test_autocast_may_be_entered_again():
 
 
 def test_float64_where_the_device_has_none(monkeypatch):
-    monkeypatch.setattr(_devices, "resolve_device", lambda _: torch.device("mps"))
+    monkeypatch.setattr(_devices, "resolve_device", lambda *_: torch.device("mps"))
     with pytest.raises(ValueError, match="precision='float64'.*mps"):
         Compute.resolve("mps", "float64")
+
+
+def test_auto_takes_a_device_that_has_the_precision(monkeypatch):
+    monkeypatch.setattr(_devices, "available_devices", lambda: ["mps", "cpu"])
+    assert resolve_device("auto").type == "mps"
+    assert resolve_device("auto", "float64").type == "cpu"
+
+
+def test_unknown_precision():
+    with pytest.raises(ValueError, match="'precision'.*Got 'half'"):
+        Compute.resolve("cpu", "half")
+
+
+def test_out_of_memory_gives_advice():
+    with (
+        pytest.raises(MemoryError, match="reduce batch_size"),
+        _devices.memory_errors("reduce batch_size"),
+    ):
+        raise torch.cuda.OutOfMemoryError("no memory")

@@ -114,7 +114,7 @@ def test_conflicting_embedding_size():
 
 
 def test_module_for_other_features():
-    with pytest.raises(ValueError, match="'encode' cannot take rows of 5 features"):
+    with pytest.raises(ValueError, match="cannot take rows of 5 features"):
         build(Foreign(), n_features=5)
 
 
@@ -172,3 +172,36 @@ def test_cache_key_of_a_module_is_its_weights():
 
 def test_none_and_its_architecture_share_a_key():
     assert key(architecture=MLPAutoencoder((6,))) == key()
+
+
+class Narrow(Foreign):
+    def decode(self, z):
+        return super().decode(z)[:, :1]
+
+
+class Flat(Foreign):
+    def encode(self, x):
+        return super().encode(x)[:, 0]
+
+
+class Pair(Foreign):
+    def encode(self, x):
+        return super().encode(x), x
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        (Narrow, r"'decode' must give.*\(n_samples, 4\).*\(1, 1\)"),
+        (Flat, r"'encode' must give.*\(n_samples, embedding_size\).*\(1,\)"),
+        (Pair, "'encode' must give.*tuple"),
+    ],
+)
+def test_module_with_outputs_of_another_shape(module, message):
+    with pytest.raises(ValueError, match=message):
+        build(module())
+
+
+def test_class_instead_of_an_instance():
+    with pytest.raises(TypeError, match=r"such as MLPAutoencoder\(\), not the class"):
+        build(MLPAutoencoder)
