@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from skdeepcluster.deep._base import BaseDeepEstimator
+from skdeepcluster.deep._inference import check_answers
 from skdeepcluster.engine import diverged
 from skdeepcluster.metrics import neighborhood_score, sample_rows
 from skdeepcluster.utils._sklearn import Interval
@@ -44,10 +45,10 @@ class BaseDeepClusterer(ClusterMixin, BaseDeepEstimator):
         _warn_of_collapse(counts[order])
 
     def _final_labels(self, X, phase):
-        try:
-            return self._soft_assign(X).argmax(axis=1)
-        except ValueError as error:  # the very last step overflowed
-            raise diverged(phase, self.n_iter_) from error
+        q = self._soft_assign(X)
+        if not np.isfinite(q).all():  # the very last step overflowed
+            raise diverged(phase, self.n_iter_)
+        return q.argmax(axis=1)
 
     def predict_proba(self, X):
         """Soft assignments of rows to clusters.
@@ -63,7 +64,7 @@ class BaseDeepClusterer(ClusterMixin, BaseDeepEstimator):
             Rows sum to 1; in X's dtype.
         """
         check_is_fitted(self)
-        return self._soft_assign(self._validate_new_data(X))
+        return check_answers(self._soft_assign(self._validate_new_data(X)))
 
     def _soft_assign(self, X):
         return self._infer(self.objective_.soft_assign, X)
@@ -105,7 +106,8 @@ class BaseDeepClusterer(ClusterMixin, BaseDeepEstimator):
         check_is_fitted(self)
         X = self._validate_new_data(X)
         X = X[sample_rows(len(X))]
-        return neighborhood_score(X, self._soft_assign(X).argmax(axis=1))
+        q = check_answers(self._soft_assign(X))
+        return neighborhood_score(X, q.argmax(axis=1))
 
 
 def _warn_of_collapse(counts):

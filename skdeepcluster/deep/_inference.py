@@ -40,7 +40,7 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             The embedding, in X's dtype.
         """
         check_is_fitted(self)
-        return self._infer(lambda z: z, self._validate_new_data(X))
+        return check_answers(self._infer(lambda z: z, self._validate_new_data(X)))
 
     def inverse_transform(self, X):
         """Decode embeddings, with the decoder as it stands after pretraining.
@@ -73,7 +73,7 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             return rows.to(compute.device, compute.dtype)
 
         decoded = map_blocks(decode, read, len(Z)).cpu().numpy()
-        return _finite(self._scaling.invert(decoded).astype(Z.dtype))
+        return check_answers(self._scaling.invert(decoded).astype(Z.dtype))
 
     def _infer(self, function, X):
         """Apply `function` to the embedding of rows of X: numpy, in X's dtype."""
@@ -86,7 +86,7 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
         read = scaled_reader(X, self._scaling, compute)
         out = map_blocks(encode_then, read, len(X)).cpu().numpy()
-        return _finite(out.astype(X.dtype))
+        return out.astype(X.dtype)
 
     def _validate_new_data(self, X):
         return validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
@@ -105,8 +105,8 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return compute, copy.deepcopy(network).to(compute.device, compute.dtype)
 
 
-def _finite(out):
-    """Refuse answers that are none."""
+def check_answers(out):
+    """Refuse answers that are not numbers."""
     if not np.isfinite(out).all():
         raise ValueError(
             "X has rows so far from the training data that the network overflows on "
