@@ -45,11 +45,13 @@ class Scaling:
             squares = np.square(block - mean)
             total += float(squares.sum())
             by_column += squares.sum(axis=0)
-        _warn_of_dominance(by_column)
         factor = float(np.sqrt(total / X.size))
         # Rounding alone leaves about eps * |mean| in a column that is constant.
         noise = 8 * np.finfo(X.dtype).eps * float(np.abs(mean).max())
-        return cls(mean, factor if factor > noise else 1.0)
+        if factor <= noise:
+            return cls(mean, 1.0)
+        _warn_of_dominance(by_column)
+        return cls(mean, factor)
 
     def apply(self, X: NDArray, dtype: type = np.float32) -> NDArray:
         """Scaled copy of a block of rows; subtraction is done in float64."""

@@ -80,3 +80,8 @@ def test_large_values_that_float32_can_hold():
     X = data() * 1e30
     Z = Scaling.fit(X).apply(X)
     np.testing.assert_allclose(Z, Scaling.fit(data()).apply(data()), rtol=1e-5)
+
+
+def test_rounding_of_constant_columns_is_not_a_dominant_column():
+    X = np.full((30, 3), (0.1, 1.0, 2.0))
+    assert Scaling.fit(X).factor == 1.0  # warnings are errors here
