@@ -7,6 +7,7 @@ from skdeepcluster.architectures._base import (
     GeneratorDropout,
 )
 from skdeepcluster.architectures._identity import IdentityArchitecture
+from skdeepcluster.architectures._linear import Linear, fast_linear
 from skdeepcluster.architectures._mlp import MLPAutoencoder
 
 __all__ = [
@@ -15,5 +16,7 @@ __all__ = [
     "AutoencoderModule",
     "GeneratorDropout",
     "IdentityArchitecture",
+    "Linear",
     "MLPAutoencoder",
+    "fast_linear",
 ]

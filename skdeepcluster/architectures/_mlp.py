@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from skdeepcluster.architectures._base import Architecture, GeneratorDropout
+from skdeepcluster.architectures._linear import Linear
 
 ACTIVATIONS = {
     "relu": nn.ReLU,
@@ -182,9 +183,9 @@ def _stack(
     return nn.Sequential(*layers)
 
 
-def _unset_linear(fan_in: int, fan_out: int) -> nn.Linear:
+def _unset_linear(fan_in: int, fan_out: int) -> Linear:
     """Linear layer without initial weights: no draw from the global generator."""
-    layer = nn.Linear(fan_in, fan_out, device="meta")
+    layer = Linear(fan_in, fan_out, device="meta")
     layer.weight = nn.Parameter(torch.empty(fan_out, fan_in))
     layer.bias = nn.Parameter(torch.empty(fan_out))
     return layer

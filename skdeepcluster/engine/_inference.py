@@ -13,7 +13,9 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, pad
+from torch.nn.functional import pad
+
+from skdeepcluster.architectures import Linear, fast_linear
 
 BLOCK_ROWS = 256
 _LARGE_BLOCK_ROWS = 1024
@@ -69,7 +71,7 @@ class _PaddedLinear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         missing = (0, -self.in_features % _INNER_MULTIPLE)
-        return linear(pad(x, missing), pad(self.weight, missing), self.bias)
+        return fast_linear(pad(x, missing), pad(self.weight, missing), self.bias)
 
 
 def position_free(network: nn.Module) -> nn.Module:
@@ -97,4 +99,6 @@ def position_free(network: nn.Module) -> nn.Module:
 
 
 def _is_ragged(layer: nn.Module) -> bool:
-    return type(layer) is nn.Linear and layer.in_features % _INNER_MULTIPLE != 0
+    if type(layer) is not nn.Linear and type(layer) is not Linear:
+        return False
+    return layer.in_features % _INNER_MULTIPLE != 0

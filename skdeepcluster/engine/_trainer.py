@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from skdeepcluster.engine._callbacks import Observer
-from skdeepcluster.engine._devices import Compute, memory_errors
+from skdeepcluster.engine._devices import Compute, memory_errors, reuse_host_memory
 from skdeepcluster.engine._inference import map_all
 from skdeepcluster.engine._net import TrainingDivergedError
 from skdeepcluster.engine._phases import Phase
@@ -83,6 +83,7 @@ class Trainer:
 
     def run(self, phase: Phase) -> dict[str, Any]:
         """Train for one phase and return its history, plain lists."""
+        reuse_host_memory()
         progress = PhaseProgress(self, phase)
         advice = f"reduce batch_size={self.batch_size}, or use device='cpu'"
         try:
