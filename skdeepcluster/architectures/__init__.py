@@ -5,9 +5,9 @@ from skdeepcluster.architectures._base import (
     Architecture,
     AutoencoderModule,
     GeneratorDropout,
+    Linear,
 )
 from skdeepcluster.architectures._identity import IdentityArchitecture
-from skdeepcluster.architectures._linear import Linear, fast_linear
 from skdeepcluster.architectures._mlp import MLPAutoencoder
 
 __all__ = [
@@ -18,5 +18,4 @@ __all__ = [
     "IdentityArchitecture",
     "Linear",
     "MLPAutoencoder",
-    "fast_linear",
 ]

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from skdeepcluster.architectures._base import Architecture, GeneratorDropout
-from skdeepcluster.architectures._linear import Linear
+from skdeepcluster.architectures._base import Architecture, GeneratorDropout, Linear
 
 ACTIVATIONS = {
     "relu": nn.ReLU,

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from skdeepcluster.architectures import Linear, fast_linear
+from skdeepcluster.architectures import Linear
+from skdeepcluster.utils._linear import fast_linear
 
 BLOCK_ROWS = 256
 _LARGE_BLOCK_ROWS = 1024

@@ -98,6 +98,25 @@ verbose : int, default=0
     1 logs phases and 2 also epochs, to the logger ``"skdeepcluster"`` (the standard
     error stream, where logging is not set up).
 """,
+    "zero_rows": """
+zero_rows : {"ignore", "error"}, default="ignore"
+    What is done with rows of zeros, which have no direction. "ignore" leaves them out
+    of the fit, with a warning that gives their number; "error" refuses them.
+""",
+    "shallow_engine": """
+device : str, default="auto"
+    "auto" (cuda, then mps, then cpu) or the name of a torch device. A fitted model
+    can be used where that device does not exist.
+precision : {"float32", "bfloat16", "float64"}, default="float32"
+    Arithmetic of the matrix products, whatever the dtype of X. Labels are exact with
+    any but "bfloat16": what rounding could mislead is decided in float64.
+random_state : int, RandomState instance or None, default=None
+    Seed of the starts. The same int gives the same bits on the CPU. Global generators
+    are neither read nor moved.
+verbose : int, default=0
+    1 logs every start, to the logger ``"skdeepcluster"`` (the standard error stream,
+    where logging is not set up).
+""",
 }
 
 _ATTRIBUTES = {

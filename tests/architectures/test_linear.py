@@ -2,7 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from skdeepcluster.architectures import Linear, _linear, fast_linear
+from skdeepcluster.architectures import Linear
+from skdeepcluster.utils import _linear
+from skdeepcluster.utils._linear import fast_linear
 
 needs_onednn = pytest.mark.skipif(
     not _linear._HAS_ONEDNN, reason="needs an x86 processor and a torch with oneDNN"

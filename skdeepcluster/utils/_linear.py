@@ -1,22 +1,14 @@
-"""Linear layer that takes the fastest matrix product of the processor."""
+"""The fastest matrix product of the processor."""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import linear
 
 # Below about this many multiplications, handing the tensors over costs more than the
 # better kernel saves (measured: gain from 2^22 on with one thread, 2^23 with two).
 _LEAST_PRODUCTS = 1 << 23
-
-
-class Linear(nn.Linear):
-    """``nn.Linear`` by `fast_linear`."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (b, in_features) to (b, out_features)."""
-        return fast_linear(x, self.weight, self.bias)
 
 
 def fast_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
