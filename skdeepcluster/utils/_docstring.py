@@ -117,6 +117,21 @@ verbose : int, default=0
     1 logs every start, to the logger ``"skdeepcluster"`` (the standard error stream,
     where logging is not set up).
 """,
+    "vmf_engine": """
+device : str, default="auto"
+    "auto" (cuda, then mps, then cpu) or the name of a torch device. A fitted model
+    can be used where that device does not exist. Sparse rows are multiplied on the CPU.
+precision : {"float32", "float64"}, default="float64"
+    Arithmetic of the products of dense rows with the mean directions, whatever the
+    dtype of X; all else is float64. "float32" is faster on a GPU, but its rounding of a
+    cosine is multiplied by the concentration: use it where these stay below 10,000.
+random_state : int, RandomState instance or None, default=None
+    Seed of the starts and of `sample`. The same int gives the same bits on the CPU with
+    the same number of threads. Global generators are neither read nor moved.
+verbose : int, default=0
+    1 logs every start and 2 also iterations, to the logger ``"skdeepcluster"`` (the
+    standard error stream, where logging is not set up).
+""",
 }
 
 _ATTRIBUTES = {

@@ -1,0 +1,34 @@
+"""Finished rows of `benchmarks.spherical`, kept in a file where one is given."""
+
+import json
+
+from benchmarks.paper_tables import append
+
+
+class Rows:
+    """Dictionaries, each known by its part of the benchmark and its settings.
+
+    Parameters
+    ----------
+    path : Path or None
+        One line of JSON per row. Rows that are there are not measured again.
+    """
+
+    def __init__(self, path):
+        self.path = path
+        self._rows = []
+        if path is not None and path.is_file():
+            self._rows = [json.loads(line) for line in path.read_text().splitlines()]
+
+    def find(self, **settings):
+        """Rows that have these values."""
+        return [
+            row
+            for row in self._rows
+            if all(row.get(name) == value for name, value in settings.items())
+        ]
+
+    def add(self, row):
+        self._rows.append(row)
+        if self.path is not None:
+            append(self.path, row)

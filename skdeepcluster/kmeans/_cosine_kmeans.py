@@ -1,0 +1,191 @@
+"""Spherical k-means with restarts: exact, fuzzy, or in mini-batches."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skdeepcluster.kmeans._cosine_bounds import HamerlyStep
+from skdeepcluster.kmeans._cosine_elkan import ElkanStep
+from skdeepcluster.kmeans._first_variation import local_search
+from skdeepcluster.kmeans._fuzzy import converge_fuzzy, fuzzy_criterion
+from skdeepcluster.kmeans._matrix import Centers, Matrix
+from skdeepcluster.kmeans._mini_batch import MiniBatch, random_batches
+from skdeepcluster.kmeans._spherical import Assign, Partition, lloyd_step
+
+_LOGGER = logging.getLogger("skdeepcluster")
+
+# Starts whose criteria differ by rounding are equally good: the first is taken.
+_SAME_CRITERION = 1e-9
+# Of a pass over mini-batches, relative.
+_LEAST_GAIN = 1e-3
+
+ALGORITHMS: dict[str, Callable[[Matrix, Tensor], Assign]] = {
+    "lloyd": lambda matrix, weight: lloyd_step(matrix),
+    "hamerly": HamerlyStep,
+    "elkan": ElkanStep,
+}
+
+
+def choose_algorithm(name: str, n_clusters: int) -> str:
+    """Name of the assignment step; "auto" is the one measured to be fastest."""
+    return "lloyd" if name == "auto" else name
+
+
+def spherical_kmeans(
+    matrix: Matrix,
+    weight: Tensor,
+    start: Callable[[], Centers],
+    *,
+    n_init: int = 1,
+    max_iter: int = 300,
+    tol: float = 1e-8,
+    algorithm: str = "auto",
+    chain_length: int = 0,
+    fuzziness: float = 1.0,
+) -> Partition:
+    """Run spherical k-means from several starts; returns the best partition.
+
+    Parameters
+    ----------
+    matrix : DenseMatrix or SparseMatrix of shape (n, d)
+    weight : Tensor of shape (n,), float64
+    start : callable
+        Gives the centres of each start.
+    n_init : int, default=1
+    max_iter : int, default=300
+        Most iterations of one start.
+    tol : float, default=1e-8
+        A start ends when the criterion falls by less, relatively.
+    algorithm : {"auto", "lloyd", "hamerly", "elkan"}, default="auto"
+        How rows find their nearest centre; all give the same labels.
+    chain_length : int, default=0
+        Moves in a row without a new best that end a chain of the local search; 0
+        searches none.
+    fuzziness : float, default=1.0
+        Exponent of the memberships; above 1 a row belongs to all clusters.
+
+    Returns
+    -------
+    partition : Partition
+    """
+
+    def run(number: int) -> Partition:
+        found = Partition(matrix, weight, start())
+        if fuzziness > 1:
+            converge_fuzzy(found, fuzziness, max_iter, tol)
+        else:
+            name = choose_algorithm(algorithm, len(found.centers))
+            assign = ALGORITHMS[name](matrix, weight)
+            local_search(found, assign, chain_length, max_iter, tol)
+        _log_start(number, found)
+        return found
+
+    best = run(0)
+    for number in range(1, n_init):
+        found = run(number)
+        if found.criterion < best.criterion * (1 - _SAME_CRITERION):
+            best = found
+    return best
+
+
+def _log_start(number: int, found: Partition) -> None:
+    _LOGGER.info(
+        "start %d: criterion %.6g after %d iterations",
+        number,
+        found.criterion,
+        found.n_iter,
+    )
+
+
+def mini_batch_kmeans(
+    matrix: Matrix,
+    weight: Tensor,
+    state: MiniBatch,
+    *,
+    batch_size: int,
+    max_iter: int,
+    tol: float,
+    generator: torch.Generator,
+    run_rows: int = 1,
+) -> tuple[MiniBatch, int]:
+    """Run spherical k-means in mini-batches.
+
+    Parameters
+    ----------
+    matrix : DenseMatrix or SparseMatrix of shape (n, d)
+    weight : Tensor of shape (n,), float64
+    state : MiniBatch
+        To start from; changed in place.
+    batch_size : int
+    max_iter : int
+        Most passes over the rows.
+    tol : float
+        It ends when the criterion of a pass falls by less, relatively; by less than
+        0.001 in any case, as the noise of the batches hides smaller gains.
+    generator : torch.Generator
+        Shuffles the rows.
+    run_rows : int, default=1
+        Neighbouring rows that are read together.
+
+    Returns
+    -------
+    state : MiniBatch
+    n_iter : int
+        Passes over the rows.
+    """
+    before = torch.inf
+    n_iter = 0
+    while n_iter < max_iter:
+        n_iter += 1
+        criterion = 0.0
+        for index in random_batches(len(matrix), batch_size, generator, run_rows):
+            criterion += float(state.update(matrix, index, weight[index]))
+            if n_iter == 1:
+                state.revive(matrix, index, weight[index])
+        _LOGGER.info("pass %d: criterion %.6g", n_iter, criterion)
+        if before - criterion <= max(tol, _LEAST_GAIN) * criterion:
+            break
+        before = criterion
+    return state, n_iter
+
+
+def summarise(
+    matrix: Matrix,
+    weight: Tensor,
+    centers: Centers,
+    labels: np.ndarray,
+    fuzziness: float = 1.0,
+) -> tuple[float, np.ndarray, np.ndarray]:
+    """Criterion of centres and labels, and what mini-batches can go on from.
+
+    Parameters
+    ----------
+    matrix : DenseMatrix or SparseMatrix of shape (n, d)
+    weight : Tensor of shape (n,), float64
+    centers : DenseCenters or SparseCenters
+    labels : ndarray of shape (n,)
+    fuzziness : float, default=1.0
+
+    Returns
+    -------
+    criterion : float
+    resultants : ndarray of shape (k,)
+        Lengths of the clusters' sums of unit rows.
+    weights : ndarray of shape (k,)
+        Weights of the clusters' rows.
+    """
+    partition = Partition(matrix, weight, centers)
+    at = torch.from_numpy(labels.astype(np.int64))
+    sums = matrix.sums(at, partition.scale, len(centers))
+    weights = torch.bincount(at, partition.weight, minlength=len(centers))
+    resultants = torch.linalg.vector_norm(sums, dim=1)
+    if fuzziness > 1:
+        criterion = fuzzy_criterion(partition, fuzziness)
+    else:
+        criterion = partition.total - float((sums * centers.unit()).sum())
+    return max(criterion, 0.0), resultants.numpy(), weights.numpy()

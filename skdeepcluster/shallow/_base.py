@@ -1,0 +1,136 @@
+"""What estimators without a network share: reading X, weights and rows of zeros."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Integral
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils import ClassifierTags
+from sklearn.utils.validation import validate_data
+
+from skdeepcluster.engine import PRECISIONS, Compute, is_available
+from skdeepcluster.kmeans import as_matrix
+from skdeepcluster.utils._sklearn import Interval, StrOptions, _check_sample_weight
+
+_DTYPES = (np.float64, np.float32, np.float16)
+_CHECKED_ROWS = 4096
+# Squares of sums of smaller ones, or of their inverses, leave the range of float64.
+_SMALLEST_WEIGHT = 1e-100
+
+
+class BaseDirectionalEstimator(BaseEstimator):
+    """Estimators for which rows count by their direction: dense, CSR or mapped.
+
+    X is never modified, never made dense and never copied whole: norms are taken into
+    account where sums and products are formed.
+    """
+
+    _parameter_constraints: dict = {
+        "zero_rows": [StrOptions({"ignore", "error"})],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "device": [str],
+        "precision": [StrOptions(set(PRECISIONS))],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        if tags.transformer_tags is not None:
+            tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        # The checks of scikit-learn ask for this tag where an estimator that takes
+        # sparse data has predict_proba, be it a classifier or not.
+        if hasattr(self, "predict_proba"):
+            tags.classifier_tags = ClassifierTags(multi_class=True)
+        return tags
+
+    def _validate(self, X, *, reset):
+        """Rows as CSR or as an array of floats, mapped files as they are."""
+        X = validate_data(
+            self,
+            X,
+            reset=reset,
+            accept_sparse="csr",
+            dtype=list(_DTYPES),
+            # A whole array of booleans would not fit beside a mapped file.
+            ensure_all_finite=False,
+        )
+        self._check_finite(X)
+        if sp.issparse(X) and not X.has_canonical_format:
+            X = X.copy()
+            X.sum_duplicates()
+        return X
+
+    def _check_finite(self, X):
+        values = X.data if sp.issparse(X) else X
+        for start in range(0, len(values), _CHECKED_ROWS):
+            part = values[start : start + _CHECKED_ROWS]
+            if not np.isfinite(part).all():
+                found = "NaN" if np.isnan(part).any() else "infinity"
+                raise ValueError(_NOT_FINITE[found].format(type(self).__name__))
+
+    def _matrix(self, X, precision=None):
+        """The rows for computing with, on the device."""
+        device = self.device if is_available(self.device) else "cpu"
+        compute = Compute.resolve(device, precision or self.precision)
+        return as_matrix(X, compute.device, compute.precision)
+
+    def _validate_weight(self, sample_weight, X):
+        weight = _check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        )
+        if not weight.any():
+            raise ValueError(
+                "Sample weights must contain at least one non-zero number."
+            )
+        heavy = weight[weight > 0]
+        if heavy.min() < _SMALLEST_WEIGHT or heavy.max() > 1 / _SMALLEST_WEIGHT:
+            raise ValueError(
+                f"Sample weights other than 0 should be from {_SMALLEST_WEIGHT} to "
+                f"{1 / _SMALLEST_WEIGHT}, got {heavy.min()} to {heavy.max()}."
+            )
+        return torch.from_numpy(np.array(weight))
+
+    def _check_zero_rows(self, matrix, weight):
+        """Say how many rows have no direction; or refuse them."""
+        zero = matrix.norms == 0
+        n_zero = int(zero.sum())
+        if n_zero and self.zero_rows == "error":
+            raise ValueError(
+                f"{_number_of_rows(n_zero)} (the first is row "
+                f"{int(zero.nonzero()[0])}); zero_rows='ignore' leaves "
+                "them out."
+            )
+        if not bool(((weight > 0) & ~zero).any()):
+            raise ValueError(
+                "X should have a row that is not zero and has a positive weight, got "
+                f"{n_zero} rows of zeros of {len(matrix)}."
+            )
+        if n_zero:
+            warnings.warn(
+                f"{_number_of_rows(n_zero)}; left out of the fit, with a fixed answer "
+                "in predictions.",
+                UserWarning,
+                stacklevel=4,
+            )
+
+
+_NOT_FINITE = {
+    "NaN": "Input X contains NaN.\n{} does not accept missing values.",
+    "infinity": "Input X contains infinity or a value too large for {}.",
+}
+
+
+def _number_of_rows(n_zero):
+    rows, have = ("row", "has") if n_zero == 1 else ("rows", "have")
+    return f"X has {n_zero} {rows} of zeros only, which {have} no direction"
+
+
+def answer_dtype(X):
+    """Dtype of answers about X: its own, or float32 for smaller ones."""
+    return np.float64 if X.dtype == np.float64 else np.float32

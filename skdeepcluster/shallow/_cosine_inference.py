@@ -1,0 +1,121 @@
+"""What fitted unit centres do with rows: label them, measure them, score them."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from sklearn.base import (
+    ClassNamePrefixFeaturesOutMixin,
+    ClusterMixin,
+    TransformerMixin,
+)
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from skdeepcluster.kmeans import fuzzy_memberships, nearest_by_cosine
+from skdeepcluster.metrics import neighborhood_score, sample_rows
+from skdeepcluster.shallow._base import BaseDirectionalEstimator, answer_dtype
+from skdeepcluster.shallow._distances import cosine_distances
+
+
+class CosineClusterer(
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    ClusterMixin,
+    BaseDirectionalEstimator,
+):
+    """Clusterers with unit centres, `cluster_centers_`, and maybe a `fuzziness`."""
+
+    def predict(self, X):
+        """Cluster of each row: that of the nearest centre.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to assign.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            Numbers of the clusters, from 0 on. Of several centres equally near the
+            first; for a row of zeros 0.
+        """
+        check_is_fitted(self)
+        return self._label(self._validate(X, reset=False))
+
+    def _label(self, X, matrix=None):
+        """Labels of validated rows; `matrix` is theirs, where there is one already."""
+        if self.fuzziness > 1:
+            return self._memberships(X).argmax(axis=1).astype(np.int32)
+        if matrix is None:
+            matrix = self._matrix(X, "float32")
+        labels, _ = nearest_by_cosine(matrix, self._centers_of(matrix))
+        return labels.numpy().astype(np.int32)
+
+    @available_if(lambda self: self.fuzziness > 1)
+    def predict_proba(self, X):
+        r"""Memberships of rows in clusters, where `fuzziness` is above 1.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to assign.
+
+        Returns
+        -------
+        U : ndarray of shape (n_samples, n_clusters)
+            Proportional to :math:`(1 - \cos(x_i, c_j))^{-1/(m-1)}`; rows sum to 1. In
+            X's dtype. A row of zeros belongs to all clusters equally.
+        """
+        check_is_fitted(self)
+        return self._memberships(self._validate(X, reset=False))
+
+    def _memberships(self, X):
+        distances = cosine_distances(X, self.cluster_centers_)
+        memberships = fuzzy_memberships(torch.from_numpy(distances), self.fuzziness)
+        return memberships.numpy().astype(answer_dtype(X))
+
+    def transform(self, X):
+        """Cosine distances to the centres.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to compare.
+
+        Returns
+        -------
+        distances : ndarray of shape (n_samples, n_clusters)
+            ``1 - cos``, from 0 to 2, in X's dtype; 1 for a row of zeros.
+        """
+        check_is_fitted(self)
+        X = self._validate(X, reset=False)
+        return cosine_distances(X, self.cluster_centers_).astype(answer_dtype(X))
+
+    def score(self, X, y=None):
+        """Say how well the predicted partition respects the neighbourhoods of X.
+
+        See :func:`~skdeepcluster.metrics.neighborhood_score`, with the cosine. It is
+        not the criterion, which is `inertia_`, and can be compared over numbers of
+        clusters, seeds and methods.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Of more than 2,000 rows a fixed sample is scored.
+        y : ignored
+            Present by convention.
+
+        Returns
+        -------
+        score : float
+            Greater is better; exactly 0 for a single cluster.
+        """
+        check_is_fitted(self)
+        X = self._validate(X, reset=False)
+        X = X[sample_rows(X.shape[0])]
+        return neighborhood_score(X, self._label(X), metric="cosine")
+
+    def _centers_of(self, matrix):
+        centers = torch.from_numpy(self.cluster_centers_.astype(np.float64))
+        return matrix.centers_type(centers)

@@ -1,0 +1,99 @@
+"""Mini-batches of an estimator with unit centres."""
+
+from __future__ import annotations
+
+import torch
+from sklearn.utils.metaestimators import available_if
+
+from skdeepcluster.engine import RandomStreams
+from skdeepcluster.kmeans import MiniBatch, is_mapped, mini_batch_kmeans, summarise
+from skdeepcluster.shallow._base import answer_dtype
+from skdeepcluster.shallow._starts import starts
+from skdeepcluster.utils._sklearn import _fit_context
+from skdeepcluster.utils._transaction import whole_or_nothing
+
+# Neighbouring rows of a mapped file that are read together: one by one they would take
+# a read each.
+_RUN_ROWS = 64
+
+
+class MiniBatchMixin:
+    """``partial_fit``, and ``fit`` where `batch_size` is given."""
+
+    @available_if(lambda self: self.fuzziness == 1)
+    @whole_or_nothing
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Take in one mini-batch: each centre moves towards the rows nearest to it.
+
+        The first call also chooses the first centres, from its rows. After `fit`, its
+        centres move on, with the weight of the rows they were fitted to.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to take in; for the first call at least `n_clusters`.
+        y : ignored
+            Present by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weight of each row.
+
+        Returns
+        -------
+        self : object
+            The estimator, with `labels_` and `inertia_` of this batch.
+        """
+        first = not hasattr(self, "cluster_centers_")
+        X = self._validate(X, reset=first)
+        weight = self._validate_weight(sample_weight, X)
+        matrix = self._matrix(X, "float32")
+        self._check_zero_rows(matrix, weight)
+        if first:
+            self._check_n_samples(matrix)
+            streams = RandomStreams.from_random_state(self.random_state)
+            state = MiniBatch(self._starts(X, matrix, weight, streams)().unit())
+            self.n_iter_ = 0
+        else:
+            directions = self._centers_of(matrix).unit()
+            state = MiniBatch(
+                directions,
+                torch.from_numpy(self._resultants),
+                torch.from_numpy(self._weights),
+            )
+        state.update(matrix, torch.arange(len(matrix)), weight)
+        self._set_centers(state.directions.numpy(), answer_dtype(X))
+        self._resultants = state.resultants().numpy()
+        self._weights = state.weights.numpy()
+        self.labels_ = self._label(X, matrix)
+        self.inertia_ = summarise(
+            matrix, weight, self._centers_of(matrix), self.labels_
+        )[0]
+        self.n_iter_ += 1
+        return self
+
+    def _run_mini_batches(self, X, matrix, weight, streams):
+        generator = streams.generator("batches")
+        run_rows = _RUN_ROWS if is_mapped(X) else 1
+        n_seeds = max(3 * self.batch_size, 20 * self.n_clusters)
+        usable = ((weight > 0) & (matrix.norms > 0)).nonzero().squeeze(1)
+        if n_seeds < len(usable) and isinstance(self.init, str):
+            order = torch.randperm(len(usable), generator=generator)
+            rows = usable[order[:n_seeds].sort().values]
+            X, weight_of_seeds = X[rows.numpy()], weight[rows]
+            start = self._starts(X, self._matrix(X), weight_of_seeds, streams)
+        else:
+            start = self._starts(X, matrix, weight, streams)
+        state, self.n_iter_ = mini_batch_kmeans(
+            matrix,
+            weight,
+            MiniBatch(start().unit()),
+            batch_size=self.batch_size,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            generator=generator,
+            run_rows=run_rows,
+        )
+        return state.directions
+
+    def _starts(self, X, matrix, weight, streams):
+        return starts(self.init, self.n_clusters, X, matrix, weight, streams)

@@ -1,0 +1,277 @@
+"""Spherical k-means."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from skdeepcluster.engine import RandomStreams, verbosity
+from skdeepcluster.kmeans import (
+    ALGORITHMS,
+    spherical_kmeans,
+    summarise,
+)
+from skdeepcluster.shallow._base import BaseDirectionalEstimator, answer_dtype
+from skdeepcluster.shallow._cosine_inference import CosineClusterer
+from skdeepcluster.shallow._mini_batches import MiniBatchMixin
+from skdeepcluster.shallow._starts import METHODS, number_of_starts
+from skdeepcluster.utils._docstring import shared_docstring
+from skdeepcluster.utils._sklearn import Interval, StrOptions, _fit_context
+from skdeepcluster.utils._transaction import whole_or_nothing
+
+
+@shared_docstring
+class SphericalKMeans(MiniBatchMixin, CosineClusterer):
+    r"""K-means for directions: clusters of rows with a high cosine to their centre.
+
+    It minimises
+
+    .. math::
+        \Phi = \sum_i w_i \bigl(1 - \cos(x_i, c_{l_i})\bigr)
+
+    over labels :math:`l` and unit centres :math:`c`. The length of a row has no
+    influence, so that texts of any length, and embeddings that were trained for the
+    cosine, are compared by what they are about.
+
+    It is not :class:`~sklearn.cluster.KMeans` on normalised rows: there the centres are
+    means, shorter than 1, and the shorter one wins rows from the longer.
+
+    Parameters
+    ----------
+    {n_clusters}
+    init : {"k-means++", "random", "farthest"}, array or callable, default="k-means++"
+        Where a start comes from: rows drawn far from each other (greedy k-means++ for
+        the cosine), any rows, or without chance the direction of the mean and then each
+        time the row farthest from all centres; centres to start from (of any length);
+        or a function ``init(X, n_clusters, random_state)`` that gives them. Rows are
+        drawn whatever their order in X.
+    n_init : int or "auto", default="auto"
+        Number of starts, of which the one with the lowest criterion is kept. "auto"
+        takes 10 for "random" and callables, and 1 for the others.
+    max_iter : int, default=300
+        Iterations of one start, at most; with `batch_size`, passes over the rows.
+    tol : float, default=1e-8
+        A start ends when the criterion falls by a smaller share of itself, or when no
+        label changes. 0 waits for the latter.
+    algorithm : {"auto", "lloyd", "hamerly", "elkan"}, default="auto"
+        How rows find their nearest centre. All give the same labels; "hamerly" and
+        "elkan" skip, by bounds on the cosine, what cannot change.
+    local_search : int, default=0
+        Above 0, where no label changes any more, single rows are moved as long as that
+        lowers the criterion (first variation), and then in a chain that also takes
+        moves that cost something, until so many in a row have led to no new best
+        (Kernighan-Lin). Never worse than without; 50 is a good choice, for two to six
+        times the time of a start. 0 stays at the fixed point.
+    fuzziness : float, default=1.0
+        Exponent m of the memberships :math:`u` in :math:`\sum_{ij} w_i u_{ij}^m (1 -
+        \cos(x_i, c_j))`. With 1 a row belongs to one cluster, above 1 to all of them,
+        see `predict_proba`.
+    batch_size : int, default=None
+        Rows of a mini-batch, for data so many that a few passes must do; a little
+        worse. It ends when a pass lowers the criterion by less than 0.001 of itself.
+        None takes all rows in every iteration.
+    copy_x : bool, default=True
+        For code written for :class:`~sklearn.cluster.KMeans`: without effect, as X is
+        neither changed nor copied.
+    {zero_rows}
+    {shallow_engine}
+
+    Attributes
+    ----------
+    cluster_centers_ : ndarray of shape (n_clusters, n_features)
+        Unit centres. Clusters without a training row come last.
+    labels_ : ndarray of shape (n_samples,)
+        Cluster of each training row; equals ``predict(X)``.
+    inertia_ : float
+        The criterion :math:`\Phi` (with its memberships, where `fuzziness` is above 1)
+        of these centres; without rows of zeros.
+    n_iter_ : int
+        Iterations of the start that was kept; passes, in mini-batches.
+    n_features_in_ : int
+        Number of features of X.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features, where X has names that are all strings.
+
+    See Also
+    --------
+    VonMisesFisherMixture : Its probabilistic twin, with a concentration per cluster.
+    sklearn.cluster.KMeans : K-means of the Euclidean distance.
+
+    References
+    ----------
+    I. S. Dhillon and D. S. Modha, "Concept decompositions for large sparse text data
+    using clustering", Machine Learning 42, 2001.
+
+    I. S. Dhillon, Y. Guan and J. Kogan, "Iterative clustering of high dimensional text
+    data augmented by local search", ICDM 2002.
+
+    K. Hornik, I. Feinerer, M. Kober and C. Buchta, "Spherical k-means clustering",
+    Journal of Statistical Software 50(10), 2012.
+
+    E. Schubert, A. Lang and G. Feher, "Accelerating spherical k-means", SISAP 2021.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdeepcluster import SphericalKMeans
+    >>> X = np.array([[1.0, 0.1], [9.0, 0.0], [0.2, 1.0], [0.0, 30.0]])
+    >>> model = SphericalKMeans(n_clusters=2, random_state=0).fit(X)
+    >>> model.labels_
+    array([1, 1, 0, 0], dtype=int32)
+    >>> model.predict([[500.0, 20.0]])
+    array([1], dtype=int32)
+    """
+
+    _parameter_constraints: dict = {
+        **BaseDirectionalEstimator._parameter_constraints,
+        "n_clusters": [Interval(Integral, 1, None, closed="left")],
+        "init": [StrOptions(set(METHODS)), callable, "array-like", "sparse matrix"],
+        "n_init": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "algorithm": [StrOptions({"auto", *ALGORITHMS})],
+        "local_search": [Interval(Integral, 0, None, closed="left")],
+        "fuzziness": [Interval(Real, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
+        "copy_x": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        n_clusters=8,
+        *,
+        init="k-means++",
+        n_init="auto",
+        max_iter=300,
+        tol=1e-8,
+        algorithm="auto",
+        local_search=0,
+        fuzziness=1.0,
+        batch_size=None,
+        copy_x=True,
+        zero_rows="ignore",
+        device="auto",
+        precision="float32",
+        random_state=None,
+        verbose=0,
+    ):
+        self.n_clusters = n_clusters
+        self.init = init
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.algorithm = algorithm
+        self.local_search = local_search
+        self.fuzziness = fuzziness
+        self.batch_size = batch_size
+        self.copy_x = copy_x
+        self.zero_rows = zero_rows
+        self.device = device
+        self.precision = precision
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @whole_or_nothing
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Find the clusters.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows, of any length. A mapped array is read in blocks. Sparse
+            matrices are used as CSR.
+        y : ignored
+            Present by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weight of each row; an integer weight counts as so many rows.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        self._check_combination()
+        X = self._validate(X, reset=True)
+        weight = self._validate_weight(sample_weight, X)
+        matrix = self._matrix(X, self._precision())
+        self._check_n_samples(matrix)
+        self._check_zero_rows(matrix, weight)
+        with verbosity(self.verbose):
+            directions = self._run(X, matrix, weight)
+        if matrix.precision == "bfloat16":  # the final labels are exact again
+            matrix = self._matrix(X, "float32")
+        self._finish(X, matrix, directions, weight)
+        return self
+
+    def _check_combination(self):
+        if self.fuzziness > 1 and (self.batch_size or self.local_search):
+            raise ValueError(
+                "fuzziness above 1 has no mini-batches and no local search, got "
+                f"fuzziness={self.fuzziness} with batch_size={self.batch_size} and "
+                f"local_search={self.local_search}."
+            )
+
+    def _check_n_samples(self, matrix):
+        if len(matrix) < self.n_clusters:
+            raise ValueError(
+                f"n_samples={len(matrix)} should be >= n_clusters={self.n_clusters}."
+            )
+
+    def _precision(self):
+        """Memberships need distances that float32 products do not give."""
+        return "float64" if self.fuzziness > 1 else self.precision
+
+    def _run(self, X, matrix, weight):
+        """Unit centres, (n_clusters, n_features), float64; sets `n_iter_`."""
+        streams = RandomStreams.from_random_state(self.random_state)
+        if self.batch_size is not None:
+            return self._run_mini_batches(X, matrix, weight, streams)
+        found = spherical_kmeans(
+            matrix,
+            weight,
+            self._starts(X, matrix, weight, streams),
+            n_init=number_of_starts(self.init, self.n_init),
+            max_iter=self.max_iter,
+            tol=self.tol,
+            algorithm=self.algorithm,
+            chain_length=self.local_search,
+            fuzziness=self.fuzziness,
+        )
+        self.n_iter_ = found.n_iter
+        return found.centers.unit()
+
+    def _finish(self, X, matrix, directions, weight):
+        """Set the fitted attributes from the directions of the centres."""
+        self._set_centers(directions, answer_dtype(X))
+        labels = self._label(X, matrix)
+        counts = np.bincount(labels, minlength=self.n_clusters)
+        order = np.argsort(counts == 0, kind="stable")
+        self._set_centers(self.cluster_centers_[order], answer_dtype(X))
+        self.labels_ = np.argsort(order)[labels].astype(np.int32)
+        self._summarise(matrix, weight)
+        _warn_of_empty(counts[order])
+
+    def _set_centers(self, directions, dtype):
+        self.cluster_centers_ = np.asarray(directions).astype(dtype)
+        self._n_features_out = self.n_clusters
+
+    def _summarise(self, matrix, weight):
+        """Set the criterion, and what `partial_fit` continues from."""
+        centers = self._centers_of(matrix)
+        self.inertia_, self._resultants, self._weights = summarise(
+            matrix, weight, centers, self.labels_, self.fuzziness
+        )
+
+
+def _warn_of_empty(counts):
+    found = int(np.count_nonzero(counts))
+    if found < len(counts):
+        warnings.warn(
+            f"Number of distinct clusters ({found}) found smaller than n_clusters "
+            f"({len(counts)}). Possibly due to rows of X with the same direction.",
+            ConvergenceWarning,
+            stacklevel=6,
+        )

@@ -1,0 +1,71 @@
+"""Starting centres, as the `init` of an estimator says."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from sklearn.utils import check_array
+
+from skdeepcluster.kmeans import Seeding
+
+METHODS = ("k-means++", "random", "farthest")
+
+
+def number_of_starts(init, n_init):
+    """What "auto" means, and 1 where every start would be the same."""
+    by_chance = callable(init) or (isinstance(init, str) and init != "farthest")
+    if not by_chance:
+        return 1
+    if n_init != "auto":
+        return n_init
+    return 1 if isinstance(init, str) and init == "k-means++" else 10
+
+
+def starts(init, n_clusters, X, matrix, weight, streams):
+    """Function that gives the centres of a start, and when called again the next.
+
+    Parameters
+    ----------
+    init : str, array-like or callable
+    n_clusters : int
+    X : ndarray or CSR matrix of shape (n, d)
+        What a callable gets.
+    matrix : DenseMatrix or SparseMatrix
+        The same rows.
+    weight : Tensor of shape (n,)
+    streams : RandomStreams
+
+    Returns
+    -------
+    start : callable
+    """
+    if isinstance(init, str):
+        seeding = Seeding(matrix, weight, streams.generator("kmeans"))
+        return lambda: seeding.draw(init, n_clusters)
+    if callable(init):
+        random = np.random.RandomState(streams.seed("kmeans") % 2**32)
+        return lambda: _given(
+            init(X, n_clusters, random_state=random), n_clusters, matrix
+        )
+    return lambda: _given(init, n_clusters, matrix)
+
+
+def _given(centers, n_clusters, matrix):
+    centers = check_array(centers, accept_sparse="csr", dtype=np.float64)
+    centers = centers.toarray() if sp.issparse(centers) else centers
+    expected = (n_clusters, matrix.shape[1])
+    if centers.shape != expected:
+        raise ValueError(
+            "The initial centers should have shape (n_clusters, n_features) = "
+            f"{expected}, got {centers.shape}."
+        )
+    largest = np.abs(centers).max(axis=1, keepdims=True)
+    if not largest.all():
+        raise ValueError(
+            "The initial centers should not be zero, got a row of zeros at "
+            f"{int(np.flatnonzero(largest == 0)[0])}."
+        )
+    centers = centers / largest
+    centers /= np.linalg.norm(centers, axis=1, keepdims=True)
+    return matrix.centers_type(torch.from_numpy(centers))
