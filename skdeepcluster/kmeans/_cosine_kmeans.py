@@ -31,9 +31,22 @@ ALGORITHMS: dict[str, Callable[[Matrix, Tensor], Assign]] = {
 }
 
 
-def choose_algorithm(name: str, n_clusters: int) -> str:
+# Where bounds were measured to save more than keeping them costs.
+_MANY_ROWS, _MANY_CLUSTERS, _MOST_PAIRS = 10_000, 300, 250_000_000
+
+
+def choose_algorithm(name: str, matrix: Matrix, n_clusters: int) -> str:
     """Name of the assignment step; "auto" is the one measured to be fastest."""
-    return "lloyd" if name == "auto" else name
+    if name != "auto":
+        return name
+    n, products = len(matrix), n_clusters * matrix.width
+    elsewhere = matrix.device.type != "cpu" or matrix.precision == "bfloat16"
+    if n < _MANY_ROWS or elsewhere:
+        return "lloyd"
+    pairs = n * n_clusters
+    if n_clusters >= _MANY_CLUSTERS and products >= 30_000 and pairs <= _MOST_PAIRS:
+        return "elkan"
+    return "hamerly" if n >= 1000 * n_clusters or products >= 10_000 else "lloyd"
 
 
 def spherical_kmeans(
@@ -79,7 +92,7 @@ def spherical_kmeans(
         if fuzziness > 1:
             converge_fuzzy(found, fuzziness, max_iter, tol)
         else:
-            name = choose_algorithm(algorithm, len(found.centers))
+            name = choose_algorithm(algorithm, matrix, len(found.centers))
             assign = ALGORITHMS[name](matrix, weight)
             local_search(found, assign, chain_length, max_iter, tol)
         _log_start(number, found)

@@ -79,15 +79,18 @@ class Seeding:
 
     def random_rows(self, n_clusters: int) -> Centers:
         """Rows drawn in proportion to the weights, all of different directions."""
-        mass = self.weight.clone()
-        chosen: list[Tensor] = []
-        for _ in range(n_clusters):
-            if not bool(mass.any()):  # fewer directions than clusters
-                mass = self.weight.clone()
+        mass, exhausted = self.weight.clone(), False
+        chosen = torch.empty(0, dtype=torch.int64)
+        while len(chosen) < n_clusters:
             drawn = self._draw(mass, 1)
-            chosen.append(drawn)
-            mass[self._twins(drawn)] = 0
-        return self._centers(torch.cat(chosen))
+            if exhausted or not self._is_twin(drawn, chosen):
+                chosen = torch.cat([chosen, drawn])
+                continue
+            # Only now: to find all its twins takes a pass over the rows.
+            mass[self._distances(drawn)[:, 0] == 0] = 0
+            if not bool(mass.any()):  # fewer directions than clusters
+                mass, exhausted = self.weight, True
+        return self._centers(chosen)
 
     def farthest(self, n_clusters: int) -> Centers:
         """The direction of the mean, then each time the row farthest from all centres.
@@ -149,9 +152,12 @@ class Seeding:
             self._order = (keys / matrix.norms).argsort(stable=True)
         return self._order
 
-    def _twins(self, drawn: Tensor) -> Tensor:
-        """Which rows have the direction of the one drawn."""
-        return self._distances(drawn)[:, 0] == 0
+    def _is_twin(self, drawn: Tensor, chosen: Tensor) -> bool:
+        """Whether one of the rows `chosen` has the direction of the one drawn."""
+        first = torch.zeros_like(chosen)
+        products = self.matrix.exact_products(chosen, first, self._centers(drawn))
+        distances = 1 - products / self.matrix.norms[chosen]
+        return bool((distances < _SAME_DIRECTION[self.matrix.dtype]).any())
 
 
 def _smallest(potentials: Tensor) -> int:

@@ -88,11 +88,18 @@ class DenseMatrix:
         return int(self.shape[0])
 
     @property
+    def width(self) -> float:
+        """Entries of a row."""
+        return self.shape[1]
+
+    @property
     def norms(self) -> Tensor:
         """Euclidean norms, (n,), float64, on the host."""
         if self._norms is None:
-            parts = [_norms(self._read(rows)) for rows in self.slices()]
-            self._norms = torch.cat(parts) if parts else torch.zeros(0).double()
+            # Filled in: small tensors in a list keep the freed blocks between them.
+            self._norms = torch.empty(len(self), dtype=torch.float64)
+            for rows in self.slices():
+                self._norms[rows] = _norms(self._read(rows))
         return self._norms
 
     def _beyond_range(self) -> bool:
@@ -147,11 +154,11 @@ class DenseMatrix:
         """Products of the rows `index` with the centres `of`, pair by pair, float64."""
         unit = centers.unit()  # (k, d)
         step = max(1, BLOCK_ELEMENTS // self.shape[1])
-        parts = [
-            (self.gather(i) * unit[j]).sum(1)
-            for i, j in zip(index.split(step), of.split(step), strict=True)
-        ]
-        return torch.cat(parts)
+        out = torch.empty(len(index), dtype=torch.float64)
+        for start in range(0, len(index), step):
+            part = slice(start, start + step)
+            out[part] = (self.gather(index[part]) * unit[of[part]]).sum(1)
+        return out
 
     def gather(self, index: Tensor) -> Tensor:
         """Rows as dense float64, (m, d), on the host."""
@@ -216,19 +223,19 @@ def _rescaled(x: np.ndarray) -> np.ndarray:
 
 
 def _shares(x: np.ndarray) -> bool:
-    """Whether torch can look at the memory itself."""
+    """Whether torch can look at the memory itself, and round as it always does."""
     return bool(
         x.flags.writeable
         and x.flags.aligned
+        and x.flags.c_contiguous
         and x.dtype.isnative
         and x.dtype != np.float16
-        and all(s >= 0 and s % x.itemsize == 0 for s in x.strides)
     )
 
 
 def _own(x: np.ndarray) -> np.ndarray:
     """Array that torch can look at: a copy where need be."""
-    return x if _shares(x) else np.array(x, dtype=x.dtype.newbyteorder("="))
+    return x if _shares(x) else np.array(x, x.dtype.newbyteorder("="), order="C")
 
 
 def is_mapped(x: object) -> bool:

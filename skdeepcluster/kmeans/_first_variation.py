@@ -190,11 +190,10 @@ def _best_deltas(partition: Partition) -> Tensor:
     """Delta of the best move of each row, (n,), rounded; -inf for those that stay."""
     alone = torch.from_numpy(members(partition) == 1)[partition.labels]
     stays = alone | (partition.weight == 0)
-    parts = [
-        _block_deltas(partition, rows, block)
-        for rows, block in partition.matrix.blocks()
-    ]
-    return torch.cat(parts).masked_fill(stays, -torch.inf)
+    deltas = torch.empty(len(stays), dtype=torch.float64)
+    for rows, block in partition.matrix.blocks():
+        deltas[rows] = _block_deltas(partition, rows, block)
+    return deltas.masked_fill_(stays, -torch.inf)
 
 
 def _block_deltas(partition: Partition, rows: slice, block: Tensor) -> Tensor:

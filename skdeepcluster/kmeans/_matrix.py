@@ -40,6 +40,7 @@ class Centers(Protocol):
 class Matrix(Protocol):
     """Rows of data; see `DenseMatrix` and `SparseMatrix`."""
 
+    device: torch.device
     dtype: torch.dtype
     precision: str
     block_rows: int
@@ -47,6 +48,10 @@ class Matrix(Protocol):
     @property
     def shape(self) -> tuple[int, ...]:
         """Rows and features."""
+
+    @property
+    def width(self) -> float:
+        """Products of numbers that a product of a row with a centre takes."""
 
     @property
     def centers_type(self) -> Callable[[Tensor], Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -122,6 +121,5 @@ def random_batches(
     """
     starts = torch.arange(0, n_rows, run_rows)
     starts = starts[torch.randperm(len(starts), generator=generator)]
-    runs = [np.arange(s, min(s + run_rows, n_rows)) for s in starts.tolist()]
-    order = torch.from_numpy(np.concatenate(runs))
-    yield from order.split(batch_size)
+    order = (starts[:, None] + torch.arange(run_rows)).flatten()
+    yield from order[order < n_rows].split(batch_size)

@@ -59,6 +59,11 @@ class SparseMatrix:
         return int(self.shape[0])
 
     @property
+    def width(self) -> float:
+        """Stored entries of a row, in the mean."""
+        return float(self.x.nnz / max(1, len(self)))
+
+    @property
     def norms(self) -> Tensor:
         """Euclidean norms, (n,), float64, on the host."""
         if self._norms is None:

@@ -51,6 +51,8 @@ class BaseDirectionalEstimator(BaseEstimator):
 
     def _validate(self, X, *, reset):
         """Rows as CSR or as an array of floats, mapped files as they are."""
+        if reset:
+            Compute.resolve(self.device, self.precision)  # refuses missing devices
         X = validate_data(
             self,
             X,
