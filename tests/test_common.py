@@ -6,7 +6,7 @@ table, are in ``test_promises_*.py``.
 """
 
 import pytest
-from estimators import ESTIMATORS, WIDE, each_estimator, name_of
+from estimators import DEEP, ESTIMATORS, WIDE, each_estimator, name_of
 from sklearn.base import clone
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -23,11 +23,14 @@ EXTRA_CHECKS = [
     "check_inplace_ensure_writeable",
     "check_param_validation",
 ]
-WIDE_ESTIMATORS = [clone(estimator).set_params(**WIDE) for estimator in ESTIMATORS]
+WIDE_ESTIMATORS = [clone(estimator).set_params(**WIDE) for estimator in DEEP]
 
 # All are provoked by checks on purpose.
 ignore_convergence = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning"
+)
+ignore_zero_rows = pytest.mark.filterwarnings(
+    "ignore:X has [0-9]+ rows of zeros only:UserWarning"
 )
 ignore_missing_names = pytest.mark.filterwarnings(
     "ignore:X does not have valid feature names:UserWarning",
@@ -36,6 +39,7 @@ ignore_missing_names = pytest.mark.filterwarnings(
 
 
 @ignore_convergence
+@ignore_zero_rows
 @parametrize_with_checks(ESTIMATORS, xfail_strict=True)
 def test_sklearn_checks(estimator, check):
     check(estimator)
@@ -43,6 +47,7 @@ def test_sklearn_checks(estimator, check):
 
 @ignore_convergence
 @ignore_missing_names
+@ignore_zero_rows
 @pytest.mark.parametrize("name", EXTRA_CHECKS)
 @each_estimator
 def test_extra_sklearn_checks(estimator, name):

@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 import pytest
-from estimators import X, bits, each_estimator, fitted, fresh
+from estimators import X, bits, each_deep, each_estimator, fitted, fresh
 from sklearn.exceptions import NotFittedError
 
 from skdeepcluster.engine import TrainingDivergedError
@@ -35,7 +35,7 @@ def raise_at_the_end(monkeypatch, error, estimator):
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), MemoryError(), ValueError()])
 @pytest.mark.parametrize("when", [1, 4, "end"])
 @pytest.mark.parametrize("first", [False, True], ids=["unfitted", "fitted"])
-@each_estimator
+@each_deep
 def test_a_fit_that_fails_leaves_the_estimator(
     estimator, first, when, error, monkeypatch
 ):
@@ -73,7 +73,7 @@ def test_invalid_input_leaves_a_fitted_estimator(estimator):
         ("clustering", {"learning_rate": 1e38}),
     ],
 )
-@each_estimator
+@each_deep
 def test_divergence_names_phase_epoch_and_rate(estimator, phase, params):
     model = fresh(estimator, **params, pretrain_epochs=9, max_iter=9)
     before = dict(vars(model))

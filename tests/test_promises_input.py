@@ -4,7 +4,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from estimators import N_SAMPLES, X, Y, bits, each_estimator, fitted, fresh, weights
+from estimators import (
+    N_SAMPLES,
+    SHALLOW,
+    X,
+    Y,
+    answers,
+    bits,
+    each_deep,
+    each_estimator,
+    fitted,
+    fresh,
+    weights,
+)
 
 
 @pytest.fixture
@@ -46,9 +58,12 @@ def test_the_form_of_the_array_changes_nothing(estimator, form):
     assert bits(fresh(estimator).fit(form(X)), X) == bits(fitted(estimator))
 
 
+@pytest.mark.filterwarnings("ignore:X has [0-9]+ rows of zeros only:UserWarning")
 @pytest.mark.parametrize("dtype", [np.float16, np.int8, np.int64, np.uint8, bool])
 @each_estimator
 def test_other_dtypes_are_taken_as_float64(estimator, dtype):
+    if dtype is np.float16 and estimator in SHALLOW:
+        pytest.skip("float16 is used as it is")
     data = (X * 3 > 0 if dtype is bool else np.abs(X * 3)).astype(dtype)
     expected = fresh(estimator).fit(data.astype(np.float64))
     assert bits(fresh(estimator).fit(data), data) == bits(expected, data)
@@ -87,7 +102,7 @@ def test_fit_ignores_y(estimator, y):
 
 
 @pytest.mark.parametrize("form", [sp.csr_array, sp.csc_matrix, sp.coo_array])
-@each_estimator
+@each_deep
 def test_sparse_data_are_refused(estimator, form):
     with pytest.raises(TypeError, match="Sparse data was passed"):
         fresh(estimator).fit(form(X))
@@ -99,15 +114,22 @@ def test_sparse_data_are_refused(estimator, form):
 def test_constant_features(estimator):
     data = np.hstack([X, np.full((N_SAMPLES, 2), 7.25), np.zeros((N_SAMPLES, 1))])
     model = fresh(estimator).fit(data)
-    assert np.isfinite(model.predict_proba(data)).all()
-    decoded = model.inverse_transform(model.transform(data))
-    assert np.isfinite(decoded).all()
+    assert all(np.isfinite(answer).all() for answer in answers(model, data).values())
+    if hasattr(model, "inverse_transform"):
+        decoded = model.inverse_transform(model.transform(data))
+        assert np.isfinite(decoded).all()
 
 
-@pytest.mark.parametrize("factor, shift", [(1e-6, 0), (1e6, 0), (1e30, 0), (1, 1e6)])
+@pytest.mark.parametrize("factor", [1e-6, 1e6, 1e30])
 @each_estimator
-def test_scale_and_origin_do_not_matter(estimator, factor, shift):
-    model = fresh(estimator).fit(X * factor + shift)
+def test_scale_does_not_matter(estimator, factor):
+    model = fresh(estimator).fit(X * factor)
+    np.testing.assert_array_equal(model.labels_, fitted(estimator).labels_)
+
+
+@each_deep
+def test_origin_does_not_matter(estimator):
+    model = fresh(estimator).fit(X + 1e6)
     np.testing.assert_array_equal(model.labels_, fitted(estimator).labels_)
 
 

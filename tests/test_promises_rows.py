@@ -5,7 +5,19 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from estimators import N_SAMPLES, WIDE, X, each_estimator, fitted, fresh
+from estimators import (
+    ANSWERS,
+    DEEP,
+    N_SAMPLES,
+    WIDE,
+    X,
+    answers,
+    each_deep,
+    each_estimator,
+    each_method,
+    fitted,
+    fresh,
+)
 from sklearn.datasets import make_blobs
 
 # --- one truth about labels -------------------------------------------------
@@ -24,13 +36,13 @@ def test_labels_are_predictions(estimator, dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@each_estimator
-def test_probabilities(estimator, dtype):
+@each_method("predict_proba")
+def test_probabilities(estimator, method, dtype):
     data = X.astype(dtype)
     model = fitted(estimator)
-    proba = model.predict_proba(data)
+    proba = getattr(model, method)(data)
     assert proba.dtype == dtype
-    assert proba.shape == (N_SAMPLES, 3)
+    assert proba.shape == (N_SAMPLES, estimator.n_clusters)
     assert proba.min() >= 0
     np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-6)
     np.testing.assert_array_equal(proba.argmax(axis=1), model.predict(data))
@@ -40,9 +52,16 @@ def test_probabilities(estimator, dtype):
 @each_estimator
 def test_outputs_have_the_dtype_of_the_data(estimator, dtype):
     model = fresh(estimator).fit(X.astype(dtype))
+    out = model.transform(X.astype(dtype))
+    assert type(out) is np.ndarray
+    assert out.dtype == model.cluster_centers_.dtype == dtype
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@each_deep
+def test_networks_compute_in_float32(estimator, dtype):
+    model = fresh(estimator).fit(X.astype(dtype))
     embedding = model.transform(X.astype(dtype))
-    assert type(embedding) is np.ndarray
-    assert embedding.dtype == model.cluster_centers_.dtype == dtype
     assert model.inverse_transform(embedding).dtype == dtype
     assert {p.dtype for p in model.module_.parameters()} == {torch.float32}
 
@@ -57,12 +76,7 @@ def fitted_on_many(estimator, dtype, wide):
     return fresh(estimator, **(WIDE if wide else {})).fit(data), data
 
 
-@pytest.mark.parametrize("method", ["predict", "predict_proba", "transform"])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("wide", [False, True], ids=["tiny", "wide"])
-@each_estimator
-def test_a_row_has_the_same_bits_in_any_company(estimator, wide, dtype, method):
-    model, data = fitted_on_many(estimator, dtype, wide)
+def assert_rows_are_alone(model, data, method):
     answer = getattr(model, method)
     together = answer(data)
     order = np.random.RandomState(0).permutation(len(data))
@@ -71,6 +85,20 @@ def test_a_row_has_the_same_bits_in_any_company(estimator, wide, dtype, method):
         np.testing.assert_array_equal(answer(data[part]), together[part])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@each_method(*ANSWERS)
+def test_a_row_has_the_same_bits_in_any_company(estimator, dtype, method):
+    assert_rows_are_alone(*fitted_on_many(estimator, dtype, False), method)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@each_method(*ANSWERS, estimators=DEEP)
+def test_a_row_has_the_same_bits_in_wide_networks(estimator, dtype, method):
+    assert_rows_are_alone(*fitted_on_many(estimator, dtype, True), method)
+
+
+# One feature has two directions only.
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("n_features", [1, 2, 3, 5, 7, 9, 13, 30])
 @each_estimator
@@ -79,5 +107,6 @@ def test_row_bits_for_any_number_of_features(estimator, n_features, precision):
     data, _ = make_blobs(260, n_features=n_features, centers=3, random_state=1)
     model = fresh(estimator, precision=precision, n_init=1).fit(data)
     order = np.random.RandomState(0).permutation(len(data))
-    for answer in (model.predict_proba, model.transform):
-        np.testing.assert_array_equal(answer(data[order]), answer(data)[order])
+    shuffled = answers(model, data[order])
+    for method, answer in answers(model, data).items():
+        np.testing.assert_array_equal(shuffled[method], answer[order])

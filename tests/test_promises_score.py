@@ -5,18 +5,34 @@ import copy
 import numpy as np
 import pytest
 import torch
-from estimators import N_SAMPLES, X, Y, each_estimator, fitted, fresh
+from estimators import (
+    DEEP,
+    N_SAMPLES,
+    X,
+    Y,
+    each_clusterer,
+    each_deep,
+    each_estimator,
+    fitted,
+    fresh,
+)
 
 from skdeepcluster.metrics import neighborhood_score
 
 
-@each_estimator
+def metric_of(estimator):
+    return "euclidean" if estimator in DEEP else "cosine"
+
+
+@each_clusterer
 def test_score_is_that_of_the_predicted_partition(estimator):
     model = fitted(estimator)
     score = model.score(X)
     assert type(score) is float
-    assert score == neighborhood_score(X, model.predict(X))
-    assert score == neighborhood_score(X, 7 - 3 * model.labels_)
+    metric = metric_of(estimator)
+    assert score == neighborhood_score(X, model.predict(X), metric=metric)
+    renamed = neighborhood_score(X, 7 - 3 * model.labels_, metric=metric)
+    assert score == pytest.approx(renamed, rel=1e-12)
 
 
 @pytest.mark.parametrize("y", [Y, Y.astype(str), Y[:3], None])
@@ -26,7 +42,7 @@ def test_score_ignores_y(estimator, y):
     assert model.score(X, y) == model.score(X)
 
 
-@each_estimator
+@each_clusterer
 def test_score_of_one_cluster_is_zero(estimator):
     assert fresh(estimator, n_clusters=1).fit(X).score(X) == 0.0
 
@@ -38,7 +54,7 @@ def test_score_does_not_depend_on_the_order(estimator):
     assert model.score(X[order]) == pytest.approx(model.score(X), abs=1e-12)
 
 
-@each_estimator
+@each_deep
 def test_score_is_higher_for_a_better_partition(estimator):
     model = fresh(estimator, pretrain_epochs=100).fit(X)
     shuffled = copy.deepcopy(model)
@@ -49,10 +65,11 @@ def test_score_is_higher_for_a_better_partition(estimator):
 
 
 @pytest.mark.parametrize("n", [2000, 2001, 5000])
-@each_estimator
+@each_clusterer
 def test_score_predicts_a_sample_only(estimator, n, monkeypatch):
     rows = []
-    original = type(estimator)._soft_assign
+    name = "_soft_assign" if estimator in DEEP else "_label"
+    original = getattr(type(estimator), name)
 
     def spy(self, X):
         rows.append(len(X))
@@ -60,6 +77,6 @@ def test_score_predicts_a_sample_only(estimator, n, monkeypatch):
 
     model = fitted(estimator)
     data = np.random.RandomState(0).normal(size=(n, 4))
-    monkeypatch.setattr(type(estimator), "_soft_assign", spy)
+    monkeypatch.setattr(type(estimator), name, spy)
     assert model.score(data) == model.score(data)
     assert rows == [2000, 2000]

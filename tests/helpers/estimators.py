@@ -1,6 +1,7 @@
 """The table of estimators that are tested for what every estimator promises.
 
-A new estimator is one line in ``ESTIMATORS``, with settings that make it tiny.
+A new estimator is one line in ``DEEP``, ``SHALLOW`` or ``MIXTURES``, with settings that
+make it tiny.
 """
 
 from functools import cache
@@ -9,7 +10,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
 
-from skdeepcluster import DEC
+from skdeepcluster import DEC, SphericalKMeans
 
 TINY = {
     "hidden_layer_sizes": (8,),
@@ -18,9 +19,19 @@ TINY = {
     "max_iter": 2,
     "n_init": 2,
 }
-ESTIMATORS = [
+# With a network; `score` is that of the neighbourhoods.
+DEEP = [
     DEC(n_clusters=3, **TINY),
 ]
+# Without one; `score` is that of the neighbourhoods by the cosine.
+SHALLOW = [
+    SphericalKMeans(n_clusters=3),
+    SphericalKMeans(n_clusters=4, fuzziness=1.5),
+    SphericalKMeans(n_clusters=3, init="random"),
+]
+# `score` is the mean log-likelihood.
+MIXTURES = []
+ESTIMATORS = DEEP + SHALLOW + MIXTURES
 WIDE = {
     "hidden_layer_sizes": (500, 500, 2000),
     "embedding_size": 10,
@@ -30,13 +41,30 @@ WIDE = {
 
 N_SAMPLES = 61
 X, Y = make_blobs(N_SAMPLES, n_features=4, centers=3, random_state=0)
+ANSWERS = ("predict", "predict_proba", "transform")
 
 
 def name_of(estimator):
     return type(estimator).__name__
 
 
-each_estimator = pytest.mark.parametrize("estimator", ESTIMATORS, ids=name_of)
+def each(estimators):
+    return pytest.mark.parametrize("estimator", estimators, ids=name_of)
+
+
+each_estimator = each(ESTIMATORS)
+each_deep = each(DEEP)
+each_clusterer = each(DEEP + SHALLOW)
+each_kind = each(list({type(e): e for e in reversed(ESTIMATORS)}.values()))
+
+
+def each_method(*methods, estimators=ESTIMATORS):
+    """Parametrize a test with every estimator and those of the methods that it has."""
+    pairs = [
+        (e, method) for e in estimators for method in methods if hasattr(e, method)
+    ]
+    ids = [f"{name_of(estimator)}-{method}" for estimator, method in pairs]
+    return pytest.mark.parametrize("estimator, method", pairs, ids=ids)
 
 
 def fresh(estimator, **params):
@@ -49,17 +77,26 @@ def fitted(estimator):
     return fresh(estimator).fit(X)
 
 
+def answers(estimator, X=X):
+    """What an estimator says of rows, by method."""
+    methods = [name for name in ANSWERS if hasattr(estimator, name)]
+    return {name: getattr(estimator, name)(X) for name in methods}
+
+
 def weights(estimator):
+    """What was learnt, as bytes."""
+    if not hasattr(estimator, "module_"):
+        return {"cluster_centers_": estimator.cluster_centers_.tobytes()}
     state = estimator.module_.state_dict()
     return {name: value.numpy().tobytes() for name, value in state.items()}
 
 
 def bits(estimator, X=X):
     """Everything that a fit gives, as bytes."""
+    found = answers(estimator, X)
     return (
         weights(estimator),
         estimator.labels_.tobytes(),
         estimator.cluster_centers_.tobytes(),
-        estimator.predict_proba(X).tobytes(),
-        estimator.transform(X).tobytes(),
+        {name: answer.tobytes() for name, answer in found.items()},
     )

@@ -70,7 +70,7 @@ def test_fitted_attributes_belong_together(form, params):
         expected = criterion(X, labels, centers)
         assert model.inertia_ == pytest.approx(expected, rel=1e-12)
     assert adjusted_rand_score(labels, fit().labels_) > 0.9
-    assert model.score(data) == neighborhood_score(X, labels, metric="cosine")
+    assert model.score(data) == neighborhood_score(data, labels, metric="cosine")
 
 
 @each_setting
@@ -83,7 +83,7 @@ def test_dense_equals_csr(params):
         dense.cluster_centers_, sparse.cluster_centers_, atol=1e-6
     )
     assert dense.inertia_ == pytest.approx(sparse.inertia_, rel=1e-6)
-    assert dense.score(X) == sparse.score(sp.csr_matrix(X))
+    assert dense.score(X) == pytest.approx(sparse.score(sp.csr_matrix(X)), rel=1e-12)
 
 
 @FORM
@@ -131,24 +131,25 @@ def test_the_length_of_rows_does_not_matter(form, params, factor):
 
 def test_normalised_rows_in_kmeans_are_something_else():
     x = text()
-    ours = fit(x, 6, init=unit(x[:6]))
-    theirs = KMeans(6, init=unit(x[:6]), n_init=1).fit(unit(x))
-    assert ours.inertia_ <= criterion(x, theirs.labels_, theirs.cluster_centers_)
+    theirs = KMeans(6, n_init=1, random_state=0).fit(unit(x))
+    ours = fit(x, 6, init=theirs.cluster_centers_)
+    assert not (ours.labels_ == theirs.labels_).all()
+    assert ours.inertia_ < criterion(x, theirs.labels_, theirs.cluster_centers_)
 
 
-def test_mini_batches_are_nearly_as_good():
-    x = blobs(3000, 8, k=6)
-    full = fit(x, 6, n_init=3)
-    for batch_size in (100, 256, 10_000):
-        model = fit(x, 6, batch_size=batch_size)
-        assert full.inertia_ * (1 - 1e-9) <= model.inertia_ < 1.02 * full.inertia_
-        assert 1 <= model.n_iter_ < 100
+@pytest.mark.parametrize("batch_size", [50, 200, 10_000])
+def test_mini_batches_are_nearly_as_good(batch_size):
+    x = blobs(1000, 8, k=6)
+    start = x[[0, 1, 3, 4, 6, 7]]
+    full, model = fit(x, 6, init=start), fit(x, 6, init=start, batch_size=batch_size)
+    assert full.inertia_ * (1 - 1e-9) <= model.inertia_ < 1.02 * full.inertia_
+    assert 1 < model.n_iter_ < 40
 
 
 @ORIGIN
 def test_mini_batches_where_few_rows_count():
     x = np.zeros((1000, 5))
-    x[::100] = X[:10]
+    x[[17, 500, 900]] = X[:3]
     for params in ({}, {"init": "random"}, {"init": "farthest"}):
         model = fit(x, 2, batch_size=10, **params)
         assert np.isfinite(model.cluster_centers_).all()
@@ -199,7 +200,16 @@ def test_rows_of_zeros(form):
 
 
 @FORM
-@pytest.mark.parametrize("params", [{}, {"fuzziness": 2.0}, {"batch_size": 5}], ids=str)
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"init": np.array([[-1.0, -1.0], [1.0, 0.0], [1.0, 0.9], [0.2, 1.0]])},
+        {"fuzziness": 2.0},
+        {"batch_size": 5},
+    ],
+    ids=str,
+)
 def test_fewer_directions_than_clusters(form, params):
     x = np.tile([[1.0, 0.0], [1.0, 1.0]], (6, 1)) * np.arange(1, 13)[:, None]
     match = r"distinct clusters \(2\) found smaller than n_clusters \(4\)"
