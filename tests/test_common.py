@@ -6,22 +6,24 @@ table, are in ``test_promises_*.py``.
 """
 
 import pytest
-from estimators import DEEP, ESTIMATORS, WIDE, each_estimator, name_of
+from estimators import DEEP, ESTIMATORS, WIDE, each_estimator, each_transformer, name_of
 from sklearn.base import clone
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 # Checks that scikit-learn runs on its own estimators only.
 EXTRA_CHECKS = [
+    "check_dataframe_column_names_consistency",
+    "check_inplace_ensure_writeable",
+    "check_param_validation",
+]
+EXTRA_TRANSFORMER_CHECKS = [
     "check_transformer_get_feature_names_out",
     "check_transformer_get_feature_names_out_pandas",
     "check_get_feature_names_out_error",
     "check_set_output_transform",
     "check_set_output_transform_pandas",
     "check_global_output_transform_pandas",
-    "check_dataframe_column_names_consistency",
-    "check_inplace_ensure_writeable",
-    "check_param_validation",
 ]
 WIDE_ESTIMATORS = [clone(estimator).set_params(**WIDE) for estimator in DEEP]
 
@@ -54,6 +56,15 @@ def test_extra_sklearn_checks(estimator, name):
     getattr(estimator_checks, name)(name_of(estimator), clone(estimator))
 
 
+@ignore_convergence
+@ignore_missing_names
+@ignore_zero_rows
+@pytest.mark.parametrize("name", EXTRA_TRANSFORMER_CHECKS)
+@each_transformer
+def test_extra_sklearn_checks_of_transformers(estimator, name):
+    getattr(estimator_checks, name)(name_of(estimator), clone(estimator))
+
+
 @pytest.mark.slow
 @ignore_convergence
 @parametrize_with_checks(WIDE_ESTIMATORS, xfail_strict=True)
@@ -64,7 +75,7 @@ def test_sklearn_checks_at_default_width(estimator, check):
 @pytest.mark.slow
 @ignore_convergence
 @ignore_missing_names
-@pytest.mark.parametrize("name", EXTRA_CHECKS)
+@pytest.mark.parametrize("name", EXTRA_CHECKS + EXTRA_TRANSFORMER_CHECKS)
 @pytest.mark.parametrize("estimator", WIDE_ESTIMATORS, ids=name_of)
 def test_extra_sklearn_checks_at_default_width(estimator, name):
     getattr(estimator_checks, name)(name_of(estimator), clone(estimator))

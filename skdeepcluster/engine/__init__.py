@@ -6,6 +6,7 @@ from skdeepcluster.engine._devices import (
     Compute,
     is_available,
     memory_errors,
+    reuse_host_memory,
 )
 from skdeepcluster.engine._inference import map_blocks, position_free
 from skdeepcluster.engine._net import TrainingDivergedError
@@ -59,5 +60,6 @@ __all__ = [
     "map_blocks",
     "memory_errors",
     "position_free",
+    "reuse_host_memory",
     "verbosity",
 ]

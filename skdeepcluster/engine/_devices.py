@@ -82,11 +82,12 @@ def memory_errors(advice: str) -> Iterator[None]:
 
 
 def reuse_host_memory() -> None:
-    """Let the C library keep the memory of gradients from one step to the next.
+    """Let the C library keep freed memory from one step to the next.
 
-    glibc returns blocks of the size of a layer to the system when they are freed, and
-    faults in every page again in the next step (a quarter of the step, measured), until
-    a larger block has been freed once. One is, here; its pages are never touched.
+    glibc returns blocks of the size of a layer, or of some thousand rows, to the system
+    when they are freed, and faults in every page again in the next step (a quarter of
+    a training step, measured), until a larger block has been freed once. One is, here;
+    its pages are never touched.
     """
     torch.empty(_LARGEST_BLOCK, dtype=torch.uint8, device="cpu")
 

@@ -88,14 +88,13 @@ def label_scores(
     near = scores.ge_((best - margin).unsqueeze(1))  # 0. or 1.
     near[(~is_regular(norms)).nonzero().squeeze(1)] = 1  # nothing is known
     found, n_near = _read(near)
-    if matrix.precision != "bfloat16":
-        n_near[norms == 0] = 0
-        unsure = (n_near > 1).nonzero().squeeze(1)
-        if len(unsure):
-            of = _decide(matrix, index, near, unsure.cpu(), centers, which)
-            found[unsure] = of.to(found)
-    else:
-        found = near.argmax(1)
+    n_near[norms == 0] = 0
+    unsure = (n_near > 1).nonzero().squeeze(1)
+    if matrix.precision == "bfloat16":
+        found[unsure] = near[unsure].argmax(1).to(found)
+    elif len(unsure):
+        of = _decide(matrix, index, near, unsure.cpu(), centers, which)
+        found[unsure] = of.to(found)
     found[norms == 0] = 0
     return found.cpu().to(torch.int64), best.cpu()
 

@@ -173,6 +173,7 @@ def summarise(
     centers: Centers,
     labels: np.ndarray,
     fuzziness: float = 1.0,
+    found: Partition | None = None,
 ) -> tuple[float, np.ndarray, np.ndarray]:
     """Criterion of centres and labels, and what mini-batches can go on from.
 
@@ -183,6 +184,8 @@ def summarise(
     centers : DenseCenters or SparseCenters
     labels : ndarray of shape (n,)
     fuzziness : float, default=1.0
+    found : Partition, optional
+        Of which the sums are taken where it has these labels.
 
     Returns
     -------
@@ -194,7 +197,10 @@ def summarise(
     """
     partition = Partition(matrix, weight, centers)
     at = torch.from_numpy(labels.astype(np.int64))
-    sums = matrix.sums(at, partition.scale, len(centers))
+    if found is not None and torch.equal(found.labels, at):
+        sums = found.centers.sums
+    else:
+        sums = matrix.sums(at, partition.scale, len(centers))
     weights = torch.bincount(at, partition.weight, minlength=len(centers))
     resultants = torch.linalg.vector_norm(sums, dim=1)
     if fuzziness > 1:

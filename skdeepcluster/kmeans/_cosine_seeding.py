@@ -13,9 +13,10 @@ import math
 import torch
 from torch import Tensor
 
-from skdeepcluster.kmeans._matrix import Centers, Matrix
+from skdeepcluster.kmeans._matrix import Centers, Matrix, as_matrix
 
 # Cosine distances below are what rounding leaves of zero.
+_NARROW = 1e-3
 _SAME_DIRECTION = {torch.float32: 2e-6, torch.float64: 1e-14}
 
 
@@ -66,6 +67,10 @@ class Seeding:
         n_trials = 2 + int(math.log(n_clusters))
         chosen = self._draw(self.weight, 1)
         closest = self._distances(chosen)[:, 0]
+        if float(closest.mean()) < _NARROW and self.matrix.dtype == torch.float32:
+            # So narrow a cone of rows that float32 hardly tells their directions apart.
+            self.matrix = as_matrix(self.matrix.x, "cpu", "float64")
+            closest = self._distances(chosen)[:, 0]
         for _ in range(1, n_clusters):
             mass = self.weight * closest
             if not bool(mass.any()):  # every direction is a centre already

@@ -40,6 +40,7 @@ class Centers(Protocol):
 class Matrix(Protocol):
     """Rows of data; see `DenseMatrix` and `SparseMatrix`."""
 
+    x: Any
     device: torch.device
     dtype: torch.dtype
     precision: str

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import ClassifierTags
 from sklearn.utils.validation import validate_data
 
-from skdeepcluster.engine import PRECISIONS, Compute, is_available
+from skdeepcluster.engine import PRECISIONS, Compute, is_available, reuse_host_memory
 from skdeepcluster.kmeans import as_matrix
 from skdeepcluster.utils._sklearn import Interval, StrOptions, _check_sample_weight
 
@@ -78,6 +78,7 @@ class BaseDirectionalEstimator(BaseEstimator):
 
     def _matrix(self, X, precision=None):
         """The rows for computing with, on the device."""
+        reuse_host_memory()
         device = self.device if is_available(self.device) else "cpu"
         compute = Compute.resolve(device, precision or self.precision)
         return as_matrix(X, compute.device, compute.precision)

@@ -200,10 +200,10 @@ class SphericalKMeans(MiniBatchMixin, CosineClusterer):
         self._check_n_samples(matrix)
         self._check_zero_rows(matrix, weight)
         with verbosity(self.verbose):
-            directions = self._run(X, matrix, weight)
+            directions, found = self._run(X, matrix, weight)
         if matrix.precision == "bfloat16":  # the final labels are exact again
             matrix = self._matrix(X, "float32")
-        self._finish(X, matrix, directions, weight)
+        self._finish(X, matrix, directions, weight, found)
         return self
 
     def _check_combination(self):
@@ -225,10 +225,10 @@ class SphericalKMeans(MiniBatchMixin, CosineClusterer):
         return "float64" if self.fuzziness > 1 else self.precision
 
     def _run(self, X, matrix, weight):
-        """Unit centres, (n_clusters, n_features), float64; sets `n_iter_`."""
+        """Unit centres, float64, and their partition, where there is one."""
         streams = RandomStreams.from_random_state(self.random_state)
         if self.batch_size is not None:
-            return self._run_mini_batches(X, matrix, weight, streams)
+            return self._run_mini_batches(X, matrix, weight, streams), None
         found = spherical_kmeans(
             matrix,
             weight,
@@ -241,9 +241,9 @@ class SphericalKMeans(MiniBatchMixin, CosineClusterer):
             fuzziness=self.fuzziness,
         )
         self.n_iter_ = found.n_iter
-        return found.centers.unit()
+        return found.centers.unit(), found
 
-    def _finish(self, X, matrix, directions, weight):
+    def _finish(self, X, matrix, directions, weight, found):
         """Set the fitted attributes from the directions of the centres."""
         self._set_centers(directions, answer_dtype(X))
         labels = self._label(X, matrix)
@@ -251,18 +251,18 @@ class SphericalKMeans(MiniBatchMixin, CosineClusterer):
         order = np.argsort(counts == 0, kind="stable")
         self._set_centers(self.cluster_centers_[order], answer_dtype(X))
         self.labels_ = np.argsort(order)[labels].astype(np.int32)
-        self._summarise(matrix, weight)
+        self._summarise(matrix, weight, found)
         _warn_of_empty(counts[order])
 
     def _set_centers(self, directions, dtype):
         self.cluster_centers_ = np.asarray(directions).astype(dtype)
         self._n_features_out = self.n_clusters
 
-    def _summarise(self, matrix, weight):
+    def _summarise(self, matrix, weight, found):
         """Set the criterion, and what `partial_fit` continues from."""
         centers = self._centers_of(matrix)
         self.inertia_, self._resultants, self._weights = summarise(
-            matrix, weight, centers, self.labels_, self.fuzziness
+            matrix, weight, centers, self.labels_, self.fuzziness, found
         )
 
 

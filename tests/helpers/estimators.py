@@ -10,7 +10,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
 
-from skdeepcluster import DEC, SphericalKMeans
+from skdeepcluster import DEC, SphericalKMeans, VonMisesFisherMixture
 
 TINY = {
     "hidden_layer_sizes": (8,),
@@ -30,7 +30,9 @@ SHALLOW = [
     SphericalKMeans(n_clusters=3, init="random"),
 ]
 # `score` is the mean log-likelihood.
-MIXTURES = []
+MIXTURES = [
+    VonMisesFisherMixture(n_components=4),
+]
 ESTIMATORS = DEEP + SHALLOW + MIXTURES
 WIDE = {
     "hidden_layer_sizes": (500, 500, 2000),
@@ -55,6 +57,7 @@ def each(estimators):
 each_estimator = each(ESTIMATORS)
 each_deep = each(DEEP)
 each_clusterer = each(DEEP + SHALLOW)
+each_transformer = each([e for e in ESTIMATORS if hasattr(e, "transform")])
 each_kind = each(list({type(e): e for e in reversed(ESTIMATORS)}.values()))
 
 
@@ -83,10 +86,16 @@ def answers(estimator, X=X):
     return {name: getattr(estimator, name)(X) for name in methods}
 
 
+def centers(estimator):
+    """Centres, or the means of a mixture."""
+    mixture = hasattr(estimator, "means_")
+    return estimator.means_ if mixture else estimator.cluster_centers_
+
+
 def weights(estimator):
     """What was learnt, as bytes."""
     if not hasattr(estimator, "module_"):
-        return {"cluster_centers_": estimator.cluster_centers_.tobytes()}
+        return {"centers": centers(estimator).tobytes()}
     state = estimator.module_.state_dict()
     return {name: value.numpy().tobytes() for name, value in state.items()}
 
@@ -97,6 +106,6 @@ def bits(estimator, X=X):
     return (
         weights(estimator),
         estimator.labels_.tobytes(),
-        estimator.cluster_centers_.tobytes(),
+        centers(estimator).tobytes(),
         {name: answer.tobytes() for name, answer in found.items()},
     )
