@@ -7,6 +7,7 @@ from estimators import (
     N_SAMPLES,
     X,
     answers,
+    each_clusterer,
     each_deep,
     each_estimator,
     each_method,
@@ -77,7 +78,7 @@ def test_embeddings_that_cannot_be_decoded(estimator):
         fitted(estimator).inverse_transform(np.full((2, 2), np.nan))
 
 
-@each_estimator
+@each_clusterer
 def test_fewer_rows_than_clusters(estimator):
     k = estimator.n_clusters
     with pytest.raises(ValueError, match=f"n_samples={k - 1} should be >= n_cl.*={k}"):
@@ -87,7 +88,7 @@ def test_fewer_rows_than_clusters(estimator):
 
 
 @pytest.mark.parametrize("data", [np.ones((20, 3)), np.tile(X[:2], (10, 1))])
-@each_estimator
+@each_clusterer
 def test_fewer_distinct_rows_than_clusters(estimator, data):
     distinct = len(np.unique(data, axis=0))
     k = estimator.n_clusters

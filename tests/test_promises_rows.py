@@ -12,9 +12,11 @@ from estimators import (
     WIDE,
     X,
     answers,
+    centers,
     each_deep,
     each_estimator,
     each_method,
+    each_transformer,
     fitted,
     fresh,
 )
@@ -42,14 +44,14 @@ def test_probabilities(estimator, method, dtype):
     model = fitted(estimator)
     proba = getattr(model, method)(data)
     assert proba.dtype == dtype
-    assert proba.shape == (N_SAMPLES, estimator.n_clusters)
+    assert proba.shape == (N_SAMPLES, len(centers(model)))
     assert proba.min() >= 0
     np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-6)
     np.testing.assert_array_equal(proba.argmax(axis=1), model.predict(data))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@each_estimator
+@each_transformer
 def test_outputs_have_the_dtype_of_the_data(estimator, dtype):
     model = fresh(estimator).fit(X.astype(dtype))
     out = model.transform(X.astype(dtype))
