@@ -51,7 +51,7 @@ class Turns:
         before, self._centers = self._centers, centers
         if isinstance(centers, SparseCenters):
             turned, self._turned = self._turned, centers.turned
-            # Sparse centres are made anew only where a quarter of the labels changed.
+            # Summed anew in place, they may have turned by anything, and say so.
             return self._turned - turned if before is centers else None
         if not isinstance(before, DenseCenters):
             return None

@@ -13,6 +13,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from skdeepcluster.utils._reduce import Reduce
+
 # A sum so short beside its rows' weight is what rounding leaves of a sum of zero.
 _CANCELLED = 1e-12
 # Norms of operands of float32 stay below, where few rows outweigh those before them.
@@ -22,6 +24,9 @@ _LARGEST_OPERAND = 2.0**32
 class SummedRows(Protocol):
     """What `DenseCenters` ask of a matrix."""
 
+    def sums(self, labels: Tensor, scale: Tensor, n_clusters: int) -> Tensor:
+        """Weighted sums of all rows by label, (k, d)."""
+
     def sums_of(
         self, index: Tensor, labels: Tensor, scale: Tensor, n_clusters: int
     ) -> Tensor:
@@ -30,6 +35,15 @@ class SummedRows(Protocol):
 
 class SparseRows(Protocol):
     """What `SparseCenters` ask of a matrix."""
+
+    def sums(
+        self,
+        labels: Tensor,
+        scale: Tensor,
+        n_clusters: int,
+        out: Tensor | None = None,
+    ) -> Tensor:
+        """Weighted sums of all rows by label, (k, d); in `out`, (d, k), if given."""
 
     def entries(self, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Stored entries of rows: place in `index`, column, float64 value."""
@@ -90,6 +104,12 @@ class DenseCenters:
         sums -= matrix.sums_of(index[old], before[old], scale[old], k)
         return DenseCenters(sums)
 
+    def recomputed(
+        self, matrix: SummedRows, labels: Tensor, scale: Tensor, reduce: Reduce
+    ) -> DenseCenters:
+        """Centres of these labels, (n,), from all rows."""
+        return DenseCenters(reduce(matrix.sums(labels, scale, len(self))))
+
     def with_direction(self, j: int, direction: Tensor) -> DenseCenters:
         """Centres of which the `j`-th points elsewhere."""
         sums = self.sums.clone()
@@ -108,6 +128,7 @@ class SparseCenters:
 
     def __init__(self, sums: Tensor) -> None:
         self.turned = torch.zeros(len(sums), dtype=torch.float64)
+        self._operands: dict[torch.dtype, Tensor] = {}
         self._set(sums.t().contiguous())
 
     def _set(self, columns: Tensor) -> None:
@@ -118,7 +139,11 @@ class SparseCenters:
     def _rescale(self) -> None:
         # Powers of two, so that no operand leaves the range of float32.
         self._scales = torch.exp2(-torch.frexp(self.norms).exponent.double())
-        self._operands: dict[torch.dtype, Tensor] = {}
+        for operand in self._operands.values():
+            if operand.device.type == "cpu":  # in place: new pages cost as much again
+                torch.mul(self.columns, self._scales, out=operand)
+            else:
+                operand.copy_(self.columns * self._scales)
 
     def __len__(self) -> int:
         return len(self.norms)
@@ -182,6 +207,15 @@ class SparseCenters:
             operand.view(-1)[at.to(operand.device)] = scaled.to(operand)
         if float((norms * self._scales).max()) > _LARGEST_OPERAND:
             self._rescale()
+
+    def recomputed(
+        self, matrix: SparseRows, labels: Tensor, scale: Tensor, reduce: Reduce
+    ) -> SparseCenters:
+        """Centres of these labels, (n,), from all rows; these very centres change."""
+        sums = matrix.sums(labels, scale, len(self), out=self.columns)
+        self.turned = self.turned + torch.pi  # anything
+        self._set(reduce(sums).t())
+        return self
 
     def with_direction(self, j: int, direction: Tensor) -> SparseCenters:
         """Let the `j`-th centre point elsewhere."""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from skdeepcluster.kmeans._dense_matrix import DenseMatrix
 from skdeepcluster.kmeans._sparse_matrix import SparseMatrix
+from skdeepcluster.utils._reduce import Reduce
 
 
 class Centers(Protocol):
@@ -32,6 +33,11 @@ class Centers(Protocol):
         self, matrix: Any, index: Tensor, before: Tensor, after: Tensor, scale: Tensor
     ) -> Centers:
         """Centres once rows have changed from one cluster to another."""
+
+    def recomputed(
+        self, matrix: Any, labels: Tensor, scale: Tensor, reduce: Reduce
+    ) -> Centers:
+        """Centres of these labels, from all rows."""
 
     def with_direction(self, j: int, direction: Tensor) -> Centers:
         """Centres of which the `j`-th points elsewhere."""

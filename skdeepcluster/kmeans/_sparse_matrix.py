@@ -119,12 +119,21 @@ class SparseMatrix:
         columns = torch.from_numpy(x.indices.astype(np.int64))
         return rows, columns, torch.from_numpy(x.data.astype(np.float64))
 
-    def sums(self, labels: Tensor, scale: Tensor, n_clusters: int) -> Tensor:
+    def sums(
+        self,
+        labels: Tensor,
+        scale: Tensor,
+        n_clusters: int,
+        out: Tensor | None = None,
+    ) -> Tensor:
         """Sums of ``scale[i] * x[i]`` by label, (k, d), float64, on the host.
 
         Every cluster is summed in the order of its rows, whatever the thread count.
+        `out`, (d, k), is overwritten with them, where it is given.
         """
-        flat = torch.zeros(self.shape[1] * n_clusters, dtype=torch.float64)
+        if out is None:
+            out = torch.empty(self.shape[1], n_clusters, dtype=torch.float64)
+        flat = out.zero_().view(-1)
         for rows in self.slices():
             start, stop = self.x.indptr[rows.start], self.x.indptr[rows.stop]
             lengths = torch.from_numpy(

@@ -73,19 +73,18 @@ class Partition:
         `products` are those of the rows with their nearest centres: a cluster that
         loses all its rows takes the row that is farthest from its own centre.
         """
-        k = len(self.centers)
         empty = (self._counts(labels) == 0).nonzero().squeeze(1).tolist()
         if empty:
             labels = self._refill(labels, products, empty)
         changed = (labels != self.labels).nonzero().squeeze(1)
         n_changed = int(self.reduce(torch.tensor(float(len(changed)))))
         if n_changed:
-            self._move(changed, labels, k)
+            self._move(changed, labels)
         self.labels = labels
         self.criterion = self.total - float(fixed_order_sum(self.centers.norms))
         return n_changed
 
-    def _move(self, changed: Tensor, labels: Tensor, k: int) -> None:
+    def _move(self, changed: Tensor, labels: Tensor) -> None:
         few = len(changed) <= _FEW_CHANGED * len(labels)
         if few and not self._recompute and self.reduce is identity:
             self.centers = self.centers.moved(
@@ -96,8 +95,9 @@ class Partition:
                 self.scale[changed],
             )
         else:
-            sums = self.reduce(self.matrix.sums(labels, self.scale, k))
-            self.centers = self.matrix.centers_type(sums)
+            self.centers = self.centers.recomputed(
+                self.matrix, labels, self.scale, self.reduce
+            )
         self._recompute = False
         self._direct_cancelled(labels)
 
