@@ -117,3 +117,10 @@ _LOADERS = {
 }
 
 NAMES = tuple(_LOADERS)
+
+
+def thread_environment(threads):
+    """Variables of a process with so many threads and no accelerator."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    limits = dict.fromkeys(names, str(threads))
+    return {**os.environ, **limits, "CUDA_VISIBLE_DEVICES": ""}

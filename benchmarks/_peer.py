@@ -1,7 +1,6 @@
 """Whole fits beside ClustPy's DEC: the ``--peer`` part of `engine_overhead`."""
 
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks._data import load
+from benchmarks._data import load, thread_environment
 from benchmarks.paper_tables import scores, spread
 from skdeepcluster.engine import Scaling
 
@@ -20,11 +19,7 @@ def fit_in_process(python, package, data, settings, threads):
     script = Path(__file__).with_name("_clustpy_dec.py")
     root = str(script.parents[1])
     environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": str(threads),
-        "MKL_NUM_THREADS": str(threads),
-        "OPENBLAS_NUM_THREADS": str(threads),
-        "CUDA_VISIBLE_DEVICES": "",
+        **thread_environment(threads),
         "PYTHONPATH": root if package == "skdeepcluster" else "",
     }
     with tempfile.TemporaryDirectory() as folder:

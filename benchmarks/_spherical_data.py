@@ -1,7 +1,5 @@
 """Data sets of `benchmarks.spherical`: unit rows for speed, texts for quality."""
 
-import os
-
 import numpy as np
 import scipy.sparse as sp
 from sklearn.feature_extraction.text import TfidfTransformer, TfidfVectorizer
@@ -93,10 +91,3 @@ def mean_cosine(X, labels, n_clusters):
     sums = one_hot @ X
     squares = sums.multiply(sums) if sp.issparse(sums) else np.square(sums)
     return float(np.sqrt(np.asarray(squares.sum(axis=1))).sum() / len(labels))
-
-
-def thread_environment(threads):
-    """Variables of a process with so many threads and no accelerator."""
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    limits = dict.fromkeys(names, str(threads))
-    return {**os.environ, **limits, "CUDA_VISIBLE_DEVICES": ""}

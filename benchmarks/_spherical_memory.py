@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from benchmarks._spherical_data import thread_environment
+from benchmarks._data import thread_environment
 from skdeepcluster import SphericalKMeans
 
 N_FEATURES = 768

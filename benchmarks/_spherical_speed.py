@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
-from benchmarks._spherical_data import speed_rows, thread_environment
+from benchmarks._data import thread_environment
+from benchmarks._spherical_data import speed_rows
 from benchmarks._spherical_race import BFLOAT16, ELKAN, FAISS, LLOYD, LOOP, OURS
 
 RIVALS = (LLOYD, ELKAN, FAISS, LOOP)

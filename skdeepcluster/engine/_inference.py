@@ -16,11 +16,10 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from skdeepcluster.architectures import Linear
-from skdeepcluster.utils._linear import fast_linear
+from skdeepcluster.utils._linear import INNER_MULTIPLE, fast_linear
 
 BLOCK_ROWS = 256
 _LARGE_BLOCK_ROWS = 1024
-_INNER_MULTIPLE = 4
 
 
 @torch.no_grad()
@@ -71,7 +70,7 @@ class _PaddedLinear(nn.Linear):
     """Linear layer that sums over a multiple of four products, the last ones zero."""
 
     def forward(self, x: Tensor) -> Tensor:
-        missing = (0, -self.in_features % _INNER_MULTIPLE)
+        missing = (0, -self.in_features % INNER_MULTIPLE)
         return fast_linear(pad(x, missing), pad(self.weight, missing), self.bias)
 
 
@@ -102,4 +101,4 @@ def position_free(network: nn.Module) -> nn.Module:
 def _is_ragged(layer: nn.Module) -> bool:
     if type(layer) is not nn.Linear and type(layer) is not Linear:
         return False
-    return layer.in_features % _INNER_MULTIPLE != 0
+    return layer.in_features % INNER_MULTIPLE != 0

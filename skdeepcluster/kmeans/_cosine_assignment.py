@@ -11,10 +11,12 @@ the device, or whether the data are stored dense or sparse.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
-from skdeepcluster.kmeans._dense_matrix import float32_rounding, is_regular
+from skdeepcluster.kmeans._dense_matrix import float32_rounding
 from skdeepcluster.kmeans._matrix import Centers, Matrix
 
 # Cosines that differ by less are equal but for the order of summation in float64.
@@ -44,6 +46,16 @@ def nearest_by_cosine(matrix: Matrix, centers: Centers) -> tuple[Tensor, Tensor]
         index = torch.arange(rows.start, rows.stop)
         labels[rows], products[rows] = label_block(matrix, index, block, centers)
     return labels, products
+
+
+def cosine_blocks(matrix: Matrix, centers: Centers) -> Iterator[tuple[slice, Tensor]]:
+    """Slices of the rows with their cosines to all centres, (b, k), float64, rounded.
+
+    0 for rows of zeros. On the host.
+    """
+    for rows, block in matrix.blocks():
+        products = matrix.products(block, centers).to("cpu", torch.float64)
+        yield rows, products / matrix.norms[rows, None].clamp(min=5e-324)
 
 
 def label_block(
@@ -86,7 +98,6 @@ def label_scores(
     norms = matrix.norms[index]
     margin = (norms * (2 * error)).to(best)
     near = scores.ge_((best - margin).unsqueeze(1))  # 0. or 1.
-    near[(~is_regular(norms)).nonzero().squeeze(1)] = 1  # nothing is known
     found, n_near = _read(near)
     n_near[norms == 0] = 0
     unsure = (n_near > 1).nonzero().squeeze(1)

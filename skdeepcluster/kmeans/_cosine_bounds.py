@@ -26,11 +26,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from skdeepcluster.kmeans._cosine_assignment import (
-    is_regular,
-    label_scores,
-    nearest_by_cosine,
-)
+from skdeepcluster.kmeans._cosine_assignment import label_scores, nearest_by_cosine
 from skdeepcluster.kmeans._cosine_centers import DenseCenters, SparseCenters
 from skdeepcluster.kmeans._matrix import Centers, Matrix
 
@@ -159,10 +155,9 @@ class HamerlyStep:
         """Keep the labels of rows and bounds on their cosines: at least, at most."""
         self._labels[index] = labels
         norms = self.matrix.norms[index]
-        regular = is_regular(norms)
-        # Products of other rows say nothing, and a zero row keeps its label.
-        own = torch.where(regular, own - _SLACK, -1.0).clamp(-1, 1).acos()
-        others = torch.where(regular, others + _SLACK, 1.0).clamp(-1, 1).acos()
+        own = (own - _SLACK).clamp(-1, 1).acos()
+        others = (others + _SLACK).clamp(-1, 1).acos()
+        # A zero row keeps its label.
         self._own[index] = torch.where(norms > 0, own, -torch.inf)
         self._others[index] = torch.where(norms > 0, others, torch.inf)
 

@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skdeepcluster.kmeans._cosine_assignment import is_regular, label_scores
+from skdeepcluster.kmeans._cosine_assignment import label_scores
 from skdeepcluster.kmeans._cosine_bounds import HamerlyStep
 from skdeepcluster.kmeans._matrix import Centers, Matrix
 from skdeepcluster.kmeans._sparse_matrix import SparseMatrix
@@ -109,12 +109,12 @@ class ElkanStep(HamerlyStep):
         return scores
 
     def _uppers(self, index: Tensor, block: Tensor, scores: Tensor) -> Tensor:
-        """Cosines at most, (b, m), from products; those of irregular rows are open."""
+        """Cosines at most, (b, m), from products; those of zero rows are open."""
         norms = self.matrix.norms[index]
         inverse = (1 / norms).to(torch.float32).unsqueeze(1)
         uppers = scores.cpu().to(torch.float32) * inverse
         uppers += self.matrix.error(block) + _NARROW
-        uppers[~is_regular(norms)] = 2 + _LONGEST_WAY
+        uppers[norms == 0] = 2 + _LONGEST_WAY
         return uppers
 
     def _bound(self, active: Tensor, centers: Centers) -> None:

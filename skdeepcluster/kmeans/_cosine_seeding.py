@@ -13,7 +13,9 @@ import math
 import torch
 from torch import Tensor
 
+from skdeepcluster.kmeans._cosine_assignment import cosine_blocks
 from skdeepcluster.kmeans._matrix import Centers, Matrix, as_matrix
+from skdeepcluster.kmeans._seeding import draw_rows, first_smallest
 
 # Cosine distances below are what rounding leaves of zero.
 _NARROW = 1e-3
@@ -77,7 +79,7 @@ class Seeding:
                 mass = self.weight
             candidates = self._draw(mass, n_trials)
             distances = self._distances(candidates).clamp_(max=closest[:, None])
-            best = _smallest(self.weight @ distances)
+            best = first_smallest(self.weight @ distances)
             closest = distances[:, best]
             chosen = torch.cat([chosen, candidates[best : best + 1]])
         return self._centers(chosen)
@@ -129,21 +131,14 @@ class Seeding:
         """Cosine distances of all rows, (n, t), float64."""
         matrix = self.matrix
         distances = torch.ones(len(matrix), len(centers), dtype=torch.float64)
-        for rows, block in matrix.blocks():
-            products = matrix.products(block, centers).to("cpu", torch.float64)
-            norms = matrix.norms[rows, None].clamp(min=5e-324)
-            distances[rows] -= products / norms
+        for rows, cosines in cosine_blocks(matrix, centers):
+            distances[rows] -= cosines
         return distances.masked_fill_(distances < _SAME_DIRECTION[matrix.dtype], 0)
 
     def _draw(self, mass: Tensor, size: int) -> Tensor:
         """Draw rows, with replacement, in proportion to their mass."""
         order = self._canonical_order()
-        cumulated = mass[order].cumsum(0)
-        uniform = torch.rand(size, dtype=torch.float64, generator=self.generator)
-        # To the right of a tie, so that a row without mass is never met.
-        drawn = torch.searchsorted(cumulated, uniform * cumulated[-1], right=True)
-        last = torch.searchsorted(cumulated, cumulated[-1])
-        return order[drawn.minimum(last)]
+        return order[draw_rows(mass[order], size, self.generator)]
 
     def _canonical_order(self) -> Tensor:
         if self._order is None:
@@ -163,8 +158,3 @@ class Seeding:
         products = self.matrix.exact_products(chosen, first, self._centers(drawn))
         distances = 1 - products / self.matrix.norms[chosen]
         return bool((distances < _SAME_DIRECTION[self.matrix.dtype]).any())
-
-
-def _smallest(potentials: Tensor) -> int:
-    # The first of equals: rounding has no say.
-    return int((potentials <= potentials.min() * (1 + 1e-9)).nonzero()[0])

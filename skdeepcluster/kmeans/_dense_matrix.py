@@ -81,7 +81,7 @@ class DenseMatrix:
             self.x, self._norms = _rescaled(x), None
         self._resident = None
         if self.device.type != "cpu":
-            rows_on_host = torch.from_numpy(_own(self.x))
+            rows_on_host = torch.from_numpy(own_memory(self.x))
             self._resident = rows_on_host.to(self.device, self.dtype)
 
     def __len__(self) -> int:
@@ -197,11 +197,11 @@ class DenseMatrix:
         return self._to_block(self.x[rows])
 
     def _to_block(self, x: np.ndarray) -> Tensor:
-        return torch.from_numpy(_own(x)).to(self.device, self.dtype)
+        return torch.from_numpy(own_memory(x)).to(self.device, self.dtype)
 
     def _read(self, rows: slice) -> Tensor:
         """Rows in their own dtype, on the host."""
-        return torch.from_numpy(_own(self.x[rows]))
+        return torch.from_numpy(own_memory(self.x[rows]))
 
 
 def _norms(x: Tensor) -> Tensor:
@@ -233,7 +233,7 @@ def _shares(x: np.ndarray) -> bool:
     )
 
 
-def _own(x: np.ndarray) -> np.ndarray:
+def own_memory(x: np.ndarray) -> np.ndarray:
     """Array that torch can look at: a copy where need be."""
     return x if _shares(x) else np.array(x, x.dtype.newbyteorder("="), order="C")
 

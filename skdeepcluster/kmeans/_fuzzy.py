@@ -9,12 +9,10 @@ r"""Fuzzy spherical k-means.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor
 
-from skdeepcluster.kmeans._matrix import Matrix
+from skdeepcluster.kmeans._cosine_assignment import cosine_blocks
 from skdeepcluster.kmeans._spherical import Partition
 
 _SAME_DIRECTION = 1e-14
@@ -90,18 +88,9 @@ def _step(partition: Partition, fuzziness: float) -> tuple[Tensor, Tensor]:
     matrix, k = partition.matrix, len(partition.centers)
     sums = torch.zeros(k, matrix.shape[1], dtype=torch.float64)
     criterion = torch.zeros((), dtype=torch.float64)
-    for rows, distances in cosine_distances(matrix, partition):
+    for rows, cosines in cosine_blocks(matrix, partition.centers):
+        distances = (1 - cosines).clamp_(min=0)
         shares = fuzzy_memberships(distances, fuzziness).pow_(fuzziness)
         criterion += (shares * distances).sum(1) @ partition.weight[rows]
         sums += matrix.mixed_sums(rows, shares * partition.scale[rows, None])
     return sums, criterion
-
-
-def cosine_distances(
-    matrix: Matrix, partition: Partition
-) -> Iterator[tuple[slice, Tensor]]:
-    """Blocks of cosine distances to the centres: slice and (b, k), float64."""
-    for rows, block in matrix.blocks():
-        products = matrix.products(block, partition.centers).to("cpu", torch.float64)
-        norms = matrix.norms[rows, None].clamp(min=5e-324)
-        yield rows, (1 - products / norms).clamp_(min=0)

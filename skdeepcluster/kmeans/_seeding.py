@@ -92,19 +92,19 @@ def choose_centers(
         weight = torch.ones(len(x), dtype=torch.float64, device=x.device)
     n_trials = 2 + int(math.log(n_clusters))
     centers = torch.empty(n_clusters, x.shape[1], dtype=torch.float64, device=x.device)
-    centers[0] = x[_draw(weight, 1, generator)[0]]
+    centers[0] = x[draw_rows(weight, 1, generator)[0]]
     closest = _distances_to(x, centers[0])
     for j in range(1, n_clusters):
         mass = weight * closest
         if not bool(mass.any()):  # every distinct row is a centre already
             mass = weight
-        candidates = x[_draw(mass, n_trials, generator)].to(torch.float64)
+        candidates = x[draw_rows(mass, n_trials, generator)].to(torch.float64)
         centers[j] = candidates[_best(x, candidates, closest, weight)]
         closest = torch.minimum(closest, _distances_to(x, centers[j]))
     return centers
 
 
-def _draw(mass: Tensor, size: int, generator: torch.Generator) -> Tensor:
+def draw_rows(mass: Tensor, size: int, generator: torch.Generator) -> Tensor:
     """Draw rows, with replacement, in proportion to their mass."""
     cumulated = mass.cumsum(0)
     uniform = torch.rand(size, dtype=torch.float64, generator=generator)
@@ -124,8 +124,11 @@ def _distances_to(x: Tensor, center: Tensor) -> Tensor:
 
 def _best(x: Tensor, candidates: Tensor, closest: Tensor, weight: Tensor) -> int:
     """Find the candidate that leaves the smallest potential."""
-    potentials = _potentials(x, candidates, closest, weight)
-    # The first of equals: the rounding of the matrix product has no say.
+    return first_smallest(_potentials(x, candidates, closest, weight))
+
+
+def first_smallest(potentials: Tensor) -> int:
+    """Find the first of the smallest: the rounding of the products has no say."""
     return int((potentials <= potentials.min() * (1 + 1e-9)).nonzero()[0])
 
 

@@ -14,6 +14,7 @@ from skdeepcluster.kmeans._cosine_centers import SparseCenters
 from skdeepcluster.kmeans._dense_matrix import (
     LARGEST_BLOCK_ROWS,
     is_regular,
+    own_memory,
     product_error,
 )
 
@@ -50,8 +51,10 @@ class SparseMatrix:
         self.precision = "float64" if precision == "float64" else "float32"
         self.dtype = getattr(torch, self.precision)
         self.block_rows = LARGEST_BLOCK_ROWS
-        self._indices = torch.from_numpy(_own(x.indices.astype(np.int32, copy=False)))
-        self._values = torch.from_numpy(_own(self.x.data)).to(self.dtype)
+        self._indices = torch.from_numpy(
+            own_memory(x.indices.astype(np.int32, copy=False))
+        )
+        self._values = torch.from_numpy(own_memory(self.x.data)).to(self.dtype)
         self._blocks: list[tuple[slice, Tensor]] | None = None
         self._norms: Tensor | None = None
 
@@ -140,7 +143,7 @@ class SparseMatrix:
                 np.diff(self.x.indptr[rows.start : rows.stop + 1])
             )
             weights = scale[rows].repeat_interleave(lengths)
-            values = weights * torch.from_numpy(_own(self.x.data[start:stop]))
+            values = weights * torch.from_numpy(own_memory(self.x.data[start:stop]))
             at = labels[rows].repeat_interleave(lengths)
             at.add_(self._indices[start:stop], alpha=n_clusters)
             flat.index_add_(0, at, values)
@@ -178,7 +181,7 @@ def _row_numbers(x: sp.csr_matrix) -> np.ndarray:
 
 
 def _norms(x: sp.csr_matrix) -> Tensor:
-    values = torch.from_numpy(_own(x.data)).to(torch.float64)
+    values = torch.from_numpy(own_memory(x.data)).to(torch.float64)
     squares = torch.zeros(x.shape[0], dtype=torch.float64)
     rows = torch.from_numpy(_row_numbers(x))
     return squares.index_add_(0, rows, values.square()).sqrt_()
@@ -194,12 +197,3 @@ def _in_range(x: sp.csr_matrix) -> sp.csr_matrix:
     _, exponents = np.frexp(largest)
     values = np.ldexp(x.data.astype(np.float64), -exponents[_row_numbers(x)])
     return type(x)((values, x.indices, x.indptr), shape=x.shape)
-
-
-def _own(x: np.ndarray) -> np.ndarray:
-    """Array that torch may look at: a read-only one is copied."""
-    return (
-        x
-        if x.flags.writeable and x.dtype.isnative
-        else np.array(x, x.dtype.newbyteorder("="))
-    )

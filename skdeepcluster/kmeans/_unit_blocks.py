@@ -18,11 +18,10 @@ from torch import Tensor
 
 from skdeepcluster.kmeans._dense_matrix import BLOCK_ELEMENTS, DenseMatrix
 from skdeepcluster.kmeans._sparse_matrix import SparseMatrix
-from skdeepcluster.utils._linear import fast_linear
+from skdeepcluster.utils._linear import INNER_MULTIPLE, fast_linear
 
 _LARGEST_BLOCK_ROWS = 1024
 _SMALLEST_BLOCK_ROWS = 16
-_INNER_MULTIPLE = 4
 
 
 class DenseUnitBlocks:
@@ -34,7 +33,7 @@ class DenseUnitBlocks:
         while rows > _SMALLEST_BLOCK_ROWS and rows * matrix.shape[1] > BLOCK_ELEMENTS:
             rows //= 2
         self.block_rows = rows
-        self._missing = -matrix.shape[1] % _INNER_MULTIPLE
+        self._missing = -matrix.shape[1] % INNER_MULTIPLE
         # Apple's GPUs have no float64, in which sums are taken.
         self._on_host = matrix.device.type in ("cpu", "mps")
 

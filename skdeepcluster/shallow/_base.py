@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import ClassifierTags
 from sklearn.utils.validation import validate_data
 
@@ -28,6 +29,9 @@ class BaseDirectionalEstimator(BaseEstimator):
     X is never modified, never made dense and never copied whole: norms are taken into
     account where sums and products are formed.
     """
+
+    # Name of the parameter that says how many clusters there are.
+    _groups = "n_clusters"
 
     _parameter_constraints: dict = {
         "zero_rows": [StrOptions({"ignore", "error"})],
@@ -67,6 +71,37 @@ class BaseDirectionalEstimator(BaseEstimator):
             X = X.copy()
             X.sum_duplicates()
         return X
+
+    def _read(self, X, sample_weight, precision=None, *, first=True):
+        """Rows to learn from, their matrix and their weights.
+
+        `first` is whether nothing has been learnt yet: then n_samples is checked.
+        """
+        X = self._validate(X, reset=first)
+        weight = self._validate_weight(sample_weight, X)
+        matrix = self._matrix(X, precision)
+        if first:
+            self._check_n_samples(matrix)
+        self._check_zero_rows(matrix, weight)
+        return X, matrix, weight
+
+    def _check_n_samples(self, matrix):
+        n_groups = getattr(self, self._groups)
+        if len(matrix) < n_groups:
+            raise ValueError(
+                f"n_samples={len(matrix)} should be >= {self._groups}={n_groups}."
+            )
+
+    def _warn_of_empty(self, counts):
+        found = int(np.count_nonzero(counts))
+        if found < len(counts):
+            warnings.warn(
+                f"Number of distinct clusters ({found}) found smaller than "
+                f"{self._groups} ({len(counts)}). Possibly due to rows of X with the "
+                "same direction.",
+                ConvergenceWarning,
+                stacklevel=6,
+            )
 
     def _check_finite(self, X):
         values = X.data if sp.issparse(X) else X
@@ -119,7 +154,7 @@ class BaseDirectionalEstimator(BaseEstimator):
                 f"{_number_of_rows(n_zero)}; left out of the fit, with a fixed answer "
                 "in predictions.",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=6,
             )
 
 

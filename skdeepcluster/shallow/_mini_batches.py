@@ -44,12 +44,8 @@ class MiniBatchMixin:
             The estimator, with `labels_` and `inertia_` of this batch.
         """
         first = not hasattr(self, "cluster_centers_")
-        X = self._validate(X, reset=first)
-        weight = self._validate_weight(sample_weight, X)
-        matrix = self._matrix(X, "float32")
-        self._check_zero_rows(matrix, weight)
+        X, matrix, weight = self._read(X, sample_weight, "float32", first=first)
         if first:
-            self._check_n_samples(matrix)
             streams = RandomStreams.from_random_state(self.random_state)
             state = MiniBatch(self._starts(X, matrix, weight, streams)().unit())
             self.n_iter_ = 0

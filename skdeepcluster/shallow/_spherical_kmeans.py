@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
 from skdeepcluster.engine import RandomStreams, verbosity
 from skdeepcluster.kmeans import (
@@ -194,11 +192,7 @@ class SphericalKMeans(MiniBatchMixin, CosineClusterer):
             The fitted estimator.
         """
         self._check_combination()
-        X = self._validate(X, reset=True)
-        weight = self._validate_weight(sample_weight, X)
-        matrix = self._matrix(X, self._precision())
-        self._check_n_samples(matrix)
-        self._check_zero_rows(matrix, weight)
+        X, matrix, weight = self._read(X, sample_weight, self._precision())
         with verbosity(self.verbose):
             directions, found = self._run(X, matrix, weight)
         if matrix.precision == "bfloat16":  # the final labels are exact again
@@ -212,12 +206,6 @@ class SphericalKMeans(MiniBatchMixin, CosineClusterer):
                 "fuzziness above 1 has no mini-batches and no local search, got "
                 f"fuzziness={self.fuzziness} with batch_size={self.batch_size} and "
                 f"local_search={self.local_search}."
-            )
-
-    def _check_n_samples(self, matrix):
-        if len(matrix) < self.n_clusters:
-            raise ValueError(
-                f"n_samples={len(matrix)} should be >= n_clusters={self.n_clusters}."
             )
 
     def _precision(self):
@@ -252,7 +240,7 @@ class SphericalKMeans(MiniBatchMixin, CosineClusterer):
         self._set_centers(self.cluster_centers_[order], answer_dtype(X))
         self.labels_ = np.argsort(order)[labels].astype(np.int32)
         self._summarise(matrix, weight, found)
-        _warn_of_empty(counts[order])
+        self._warn_of_empty(counts)
 
     def _set_centers(self, directions, dtype):
         self.cluster_centers_ = np.asarray(directions).astype(dtype)
@@ -263,15 +251,4 @@ class SphericalKMeans(MiniBatchMixin, CosineClusterer):
         centers = self._centers_of(matrix)
         self.inertia_, self._resultants, self._weights = summarise(
             matrix, weight, centers, self.labels_, self.fuzziness, found
-        )
-
-
-def _warn_of_empty(counts):
-    found = int(np.count_nonzero(counts))
-    if found < len(counts):
-        warnings.warn(
-            f"Number of distinct clusters ({found}) found smaller than n_clusters "
-            f"({len(counts)}). Possibly due to rows of X with the same direction.",
-            ConvergenceWarning,
-            stacklevel=6,
         )

@@ -122,6 +122,7 @@ class VonMisesFisherMixture(DirectionalMixture):
     ((1, 2), True)
     """
 
+    _groups = "n_components"
     _parameter_constraints: dict = {
         **BaseDirectionalEstimator._parameter_constraints,
         "n_components": [Interval(Integral, 1, None, closed="left")],
@@ -190,11 +191,7 @@ class VonMisesFisherMixture(DirectionalMixture):
         self : object
             The fitted estimator.
         """
-        X = self._validate(X, reset=True)
-        weight = self._validate_weight(sample_weight, X)
-        matrix = self._matrix(X)
-        self._check_n_samples(matrix)
-        self._check_zero_rows(matrix, weight)
+        X, matrix, weight = self._read(X, sample_weight)
         weight = torch.where(matrix.norms > 0, weight, 0.0)
         with verbosity(self.verbose):
             found = fit_mixture(
@@ -208,13 +205,6 @@ class VonMisesFisherMixture(DirectionalMixture):
             )
         self._finish(X, matrix, found)
         return self
-
-    def _check_n_samples(self, matrix):
-        if len(matrix) < self.n_components:
-            raise ValueError(
-                f"n_samples={len(matrix)} should be >= "
-                f"n_components={self.n_components}."
-            )
 
     def _model(self):
         return MixtureModel(
@@ -245,7 +235,9 @@ class VonMisesFisherMixture(DirectionalMixture):
         self.lower_bound_ = found.bound
         self.n_iter_ = found.n_iter
         self.converged_ = found.converged
-        _warn_of_failure(found, self.max_iter, counts)
+        if not found.converged:
+            self._warn_of_limit()
+        self._warn_of_empty(counts)
 
     def _label(self, X, matrix):
         return self._infer(X, matrix)[0].argmax(axis=1).astype(np.int32)
@@ -255,21 +247,11 @@ class VonMisesFisherMixture(DirectionalMixture):
         self.means_ = parameters.means
         self.concentrations_ = parameters.concentrations
 
-
-def _warn_of_failure(found, max_iter, counts):
-    if not found.converged:
+    def _warn_of_limit(self):
         warnings.warn(
-            f"The mixture did not converge within max_iter={max_iter} iterations: the "
-            "log-likelihood still rises by more than tol. Raise max_iter or tol, or "
-            "check for degenerate data.",
-            ConvergenceWarning,
-            stacklevel=6,
-        )
-    alive = int(np.count_nonzero(counts))
-    if alive < len(counts):
-        warnings.warn(
-            f"Number of distinct clusters ({alive}) found smaller than n_components "
-            f"({len(counts)}). Possibly due to rows of X with the same direction.",
+            f"The mixture did not converge within max_iter={self.max_iter} iterations: "
+            "the log-likelihood still rises by more than tol. Raise max_iter or tol, "
+            "or check for degenerate data.",
             ConvergenceWarning,
             stacklevel=6,
         )

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from skdeepcluster.kmeans import kmeans_plus_plus
-from skdeepcluster.kmeans._seeding import _draw
+from skdeepcluster.kmeans._seeding import draw_rows
 
 pytestmark = pytest.mark.usefixtures("both_ways")
 
@@ -70,7 +70,7 @@ def test_the_extreme_draws_find_rows_that_have_mass(smallest, monkeypatch):
     extremes = torch.tensor([0.0, 1 - 2.0**-53], dtype=torch.float64)
     monkeypatch.setattr(torch, "rand", lambda size, **options: extremes)
     mass = torch.tensor([0.0, 1.0, 0.0, 1.0, 0.0], dtype=torch.float64) * smallest
-    assert _draw(mass, 2, seeded()).tolist() == [1, 3]
+    assert draw_rows(mass, 2, seeded()).tolist() == [1, 3]
 
 
 def test_no_weight_is_unit_weight():
