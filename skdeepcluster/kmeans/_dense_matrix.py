@@ -170,9 +170,11 @@ class DenseMatrix:
         Every cluster is summed in the order of its rows, whatever the thread count.
         """
         out = torch.zeros(n_clusters, self.shape[1], dtype=torch.float64)
+        # One buffer for all blocks: new memory costs as much as the product.
+        buffer = torch.empty(self.block_rows, self.shape[1], dtype=torch.float64)
         for rows in self.slices():
-            scaled = self._read(rows).to(torch.float64) * scale[rows, None]
-            out.index_add_(0, labels[rows], scaled)
+            scaled = buffer[: rows.stop - rows.start].copy_(self._read(rows))
+            out.index_add_(0, labels[rows], scaled.mul_(scale[rows, None]))
         return out
 
     def sums_of(
@@ -183,7 +185,7 @@ class DenseMatrix:
         step = self.block_rows
         for part in range(0, len(index), step):
             rows = slice(part, part + step)
-            scaled = self.gather(index[rows]) * scale[rows, None]
+            scaled = self.gather(index[rows]).mul_(scale[rows, None])
             out.index_add_(0, labels[rows], scaled)
         return out
 
