@@ -10,6 +10,11 @@ Nobody prepares the data: images come with pixels 0..255, digits with 0..16.
 Each finished row is appended to the output at once, as one line of JSON. A run that was
 stopped goes on where it was, and several processes may share one output, each with its
 own ``--seed-list``. ``--table-only results.json ...`` prints the table again.
+
+With ``--memory FOLDER`` methods that pretrain the same network the same way share the
+result, as a user's ``memory`` would. ``--plan full`` runs all data sets with the seeds
+that `_plans.py` says; ``--methods all`` are all that are there, also with the networks
+that their papers have for images.
 """
 
 import argparse
@@ -30,6 +35,7 @@ from threadpoolctl import threadpool_limits
 
 import skdeepcluster
 from benchmarks._data import NAMES, load
+from benchmarks._plans import LABELS, PLANS, Recipe, planned, recipe
 from benchmarks._published import published
 from skdeepcluster.metrics import clustering_accuracy
 
@@ -38,7 +44,8 @@ KMEANS, AE_KMEANS = "k-means", "AE + k-means"
 # Units of the files: multiplying by them undoes the scaling of `load`.
 UNITS = {
     **dict.fromkeys(["digits", "optdigits"], 16),
-    **dict.fromkeys(["mnist", "mnist10k", "mnist-test", "usps", "coil20"], 255),
+    **dict.fromkeys(["mnist", "mnist10k", "mnist-test", "usps"], 255),
+    **dict.fromkeys(["coil20", "coil20-128"], 255),
     "pendigits": 100,
 }
 
@@ -60,7 +67,7 @@ class PretrainingClock(logging.Handler):
         self.level = self.logger.level
         self.logger.addHandler(self)
         self.logger.setLevel(logging.INFO)
-        self.start, self.seconds = time.perf_counter(), None
+        self.start, self.seconds, self.cached = time.perf_counter(), None, False
         return self
 
     def __exit__(self, *error):
@@ -70,6 +77,7 @@ class PretrainingClock(logging.Handler):
     def emit(self, record):
         if record.getMessage().startswith("pretraining:"):
             self.seconds = time.perf_counter() - self.start
+            self.cached = record.getMessage().endswith("from the cache")
 
 
 def load_raw(name):
@@ -109,39 +117,66 @@ def run_kmeans(X, y, seed):
     return [{"method": KMEANS, "seconds": seconds, **scores(y, model.labels_)}]
 
 
-def run_method(name, X, y, seed, params):
+def run_method(label, dataset, X, y, seed, params, memory=None):
     """Rows of a method and of k-means on its pretrained embedding."""
-    make = getattr(skdeepcluster, name)
-    model = make(n_clusters=len(np.unique(y)), random_state=seed, **params)
+    recipe = _recipe(label, dataset)
+    make = getattr(skdeepcluster, recipe.estimator)
+    model = make(n_clusters=len(np.unique(y)), random_state=seed)
+    model.set_params(**{**recipe.params, **params})
+    if memory is not None and "memory" in model.get_params():
+        model.set_params(memory=str(memory))
     with PretrainingClock() as clock:
         model.fit(X)
         seconds = time.perf_counter() - clock.start
-    history = model.history_
+    history = getattr(model, "history_", {})
     details = {
         "params": params,
         "pretrain_epochs": len(history.get("pretraining", {"loss": []})["loss"]),
         "n_iter": model.n_iter_,
+        "shared_pretraining": clock.cached,
     }
-    own = {"method": name, "seconds": seconds, **scores(y, model.labels_), **details}
-    if not hasattr(model, "initial_labels_"):
+    if clock.cached:  # what is left is of the clustering alone
+        seconds -= clock.seconds
+    own = {"method": label, "seconds": seconds, **scores(y, model.labels_), **details}
+    if "pretraining" not in history:
         return [own]
     first = scores(y, model.initial_labels_)
-    details = {**details, "n_iter": 0, "of": name}
-    return [{"method": AE_KMEANS, "seconds": clock.seconds, **first, **details}, own]
+    details = {**details, "n_iter": 0, "of": label}
+    pretraining = None if clock.cached else clock.seconds
+    name = " ".join([AE_KMEANS, recipe.network]).strip()
+    return [{"method": name, "seconds": pretraining, **first, **details}, own]
+
+
+def _recipe(label, dataset):
+    return recipe(label, dataset) if label in LABELS else Recipe(label)
 
 
 def run(args):
     """Fit whatever is not in the output yet."""
     if args.threads is not None:
         torch.set_num_threads(args.threads)
-    for method in args.methods:  # the first fit of a process imports a good deal
-        warm_up = getattr(skdeepcluster, method)(2, pretrain_epochs=1, max_iter=1)
-        warm_up.fit(np.eye(20, 4, dtype=np.float32))
-    for dataset in args.datasets:
-        X, y = load_raw(dataset)
-        for seed in args.seed_list:
-            for method in [KMEANS, *args.methods]:
-                run_one(args, dataset, X, y, method, seed)
+    # The first fit of a process imports a good deal.
+    skdeepcluster.DEC(2, pretrain_epochs=1, max_iter=1).fit(np.eye(20, 4))
+    loaded = None
+    for dataset, method, seed in jobs(args):
+        if loaded != dataset:
+            (X, y), loaded = load_raw(dataset), dataset
+        run_one(args, dataset, X, y, method, seed)
+
+
+def jobs(args):
+    """Triples of data set, method and seed."""
+    if args.plan is None:
+        for dataset in args.datasets:
+            for seed in args.seed_list:
+                for method in [KMEANS, *args.methods]:
+                    if method == KMEANS or _recipe(method, dataset) is not None:
+                        yield dataset, method, seed
+        return
+    for dataset, method, seed in planned(args.plan, args.methods):
+        if dataset in args.datasets and seed in args.seed_list:
+            yield dataset, KMEANS, seed
+            yield dataset, method, seed
 
 
 def run_one(args, dataset, X, y, method, seed):
@@ -155,7 +190,7 @@ def run_one(args, dataset, X, y, method, seed):
         if method == KMEANS:
             rows = run_kmeans(X, y, seed)
         else:
-            rows = run_method(method, X, y, seed, args.params)
+            rows = run_method(method, dataset, X, y, seed, args.params, args.memory)
     shape = {"n_samples": X.shape[0], "n_features": X.shape[1]}
     for row in rows:
         row = {"dataset": dataset, "seed": seed, **row, **shape, **environment()}
@@ -200,11 +235,12 @@ def table(rows):
     for row in rows:
         groups[row["dataset"], row["method"]].append(row)
     datasets = dict.fromkeys(row["dataset"] for row in rows)
-    methods = [KMEANS, AE_KMEANS]
+    methods = [KMEANS, *sorted({r["method"] for r in rows if is_baseline(r)})]
     methods += [m for m in dict.fromkeys(r["method"] for r in rows) if m not in methods]
     pairs = [(d, m) for d in datasets for m in methods if (d, m) in groups]
     lines = [HEADER, *(_line(pair, groups) for pair in pairs)]
-    gains = [_gain(d, m, groups) for d, m in pairs if m not in (KMEANS, AE_KMEANS)]
+    own = [(d, m) for d, m in pairs if m != KMEANS and not m.startswith(AE_KMEANS)]
+    gains = [_gain(d, m, groups) for d, m in own]
     parts = ["\n".join(lines), EXPLANATION, "\n".join(filter(None, gains))]
     return "\n\n".join([*parts, describe(rows)])
 
@@ -233,9 +269,16 @@ def spread(values, digits=3):
     return f"{np.mean(values):.{digits}f} ± {np.std(values, ddof=1):.{digits}f}"
 
 
+def is_baseline(row):
+    """Whether a row is of k-means on a pretrained embedding."""
+    return row["method"].startswith(AE_KMEANS)
+
+
 def _gain(dataset, method, groups):
     """Difference to AE + k-means, seed by seed."""
-    before = {row["seed"]: row for row in groups.get((dataset, AE_KMEANS), [])}
+    found = recipe(method, dataset) if method in LABELS else None
+    baseline = f"{AE_KMEANS} {found.network if found else ''}".strip()
+    before = {row["seed"]: row for row in groups.get((dataset, baseline), [])}
     both = [row for row in groups[dataset, method] if row["seed"] in before]
     if not both:
         return ""
@@ -243,7 +286,7 @@ def _gain(dataset, method, groups):
         f"{n.upper()} {spread([row[n] - before[row['seed']][n] for row in both])}"
         for n in ("acc", "nmi", "ari")
     )
-    return f"- {dataset}, {method} minus {AE_KMEANS}, seed by seed: {text}"
+    return f"- {dataset}, {method} minus {baseline}, seed by seed: {text}"
 
 
 def describe(rows):
@@ -270,17 +313,24 @@ def parse_arguments(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     methods = [name for name in skdeepcluster.__all__ if name != "__version__"]
-    add("--methods", nargs="+", default=["DEC"], choices=methods)
-    add("--datasets", nargs="+", default=["digits", "usps", "mnist"], choices=NAMES)
+    methods += [label for label in LABELS if label not in methods]
+    add("--methods", nargs="+", default=["DEC"], choices=[*methods, "all"])
+    add("--plan", choices=PLANS, help="data sets and seeds; others narrow it down")
+    add("--datasets", nargs="+", choices=NAMES)
     add("--seeds", type=int, default=5, help="number of seeds, from 0")
     add("--seed-list", nargs="+", type=int, help="these seeds instead")
     add("--output", type=Path, default=Path("benchmarks/results/paper_tables.json"))
     add("--threads", type=int, help="default: as the libraries choose")
     add("--params", nargs="+", type=parse_parameter, default=[], metavar="KEY=VALUE")
+    add("--memory", type=Path, help="folder of shared pretraining; default: none")
     add("--table-only", nargs="+", type=Path, metavar="FILE", help="fit nothing")
     args = parser.parse_args(arguments)
     args.params = dict(args.params)
     args.seed_list = args.seed_list or list(range(args.seeds))
+    if "all" in args.methods:
+        args.methods = list(LABELS)
+    if args.datasets is None:
+        args.datasets = PLANS[args.plan] if args.plan else ["digits", "usps", "mnist"]
     return args
 
 

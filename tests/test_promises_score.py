@@ -68,7 +68,7 @@ def test_score_is_higher_for_a_better_partition(estimator):
 @each_clusterer
 def test_score_predicts_a_sample_only(estimator, n, monkeypatch):
     rows = []
-    name = "_soft_assign" if estimator in DEEP else "_label"
+    name = "_assignments" if estimator in DEEP else "_label"
     original = getattr(type(estimator), name)
 
     def spy(self, X):

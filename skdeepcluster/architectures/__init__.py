@@ -7,15 +7,21 @@ from skdeepcluster.architectures._base import (
     GeneratorDropout,
     Linear,
 )
+from skdeepcluster.architectures._concatenated import ConcatenatedLayers
+from skdeepcluster.architectures._conv import ConvAutoencoder
 from skdeepcluster.architectures._identity import IdentityArchitecture
 from skdeepcluster.architectures._mlp import MLPAutoencoder
+from skdeepcluster.architectures._unpooling import UnpoolingAutoencoder
 
 __all__ = [
     "DEFAULT_EMBEDDING_SIZE",
     "Architecture",
     "AutoencoderModule",
+    "ConcatenatedLayers",
+    "ConvAutoencoder",
     "GeneratorDropout",
     "IdentityArchitecture",
     "Linear",
     "MLPAutoencoder",
+    "UnpoolingAutoencoder",
 ]

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from skdeepcluster.architectures._base import Architecture, GeneratorDropout, Linear
-
-ACTIVATIONS = {
-    "relu": nn.ReLU,
-    "leaky_relu": nn.LeakyReLU,
-    "gelu": nn.GELU,
-    "elu": nn.ELU,
-    "tanh": nn.Tanh,
-    "sigmoid": nn.Sigmoid,
-    "identity": nn.Identity,
-}
-INITIALISATIONS = ("uniform", "normal", "glorot", "he")
+from skdeepcluster.architectures._layers import (
+    ACTIVATIONS,
+    INITIALISATIONS,
+    check_options,
+    check_sizes,
+    initialise,
+    unset,
+)
 
 
 class MLPAutoencoder(Architecture):
@@ -105,31 +101,17 @@ class MLPAutoencoder(Architecture):
         self._check_parameters()
         sizes = (n_features, *self.hidden_layer_sizes, embedding_size)
         module = MLPAutoencoderModule(sizes, ACTIVATIONS[self.activation], self.dropout)
-        if generator is None:
-            generator = torch.Generator()
-            generator.seed()
-        for layer in module.modules():
-            if isinstance(layer, nn.Linear):
-                _initialise(layer, self.initialisation, generator)
+        initialise(module, self.initialisation, generator)
         return module
 
     def _check_parameters(self) -> None:
-        for name, options in (
-            ("activation", tuple(ACTIVATIONS)),
-            ("initialisation", INITIALISATIONS),
-        ):
-            value = getattr(self, name)
-            if value not in options:
-                raise ValueError(
-                    f"The {name!r} parameter of MLPAutoencoder must be one of "
-                    f"{options}. Got {value!r} instead."
-                )
+        check_options(self, activation=[*ACTIVATIONS], initialisation=INITIALISATIONS)
         if not isinstance(self.dropout, int | float) or not 0.0 <= self.dropout < 1.0:
             raise ValueError(
                 "The 'dropout' parameter of MLPAutoencoder must be in [0, 1). "
                 f"Got {self.dropout!r} instead."
             )
-        check_layer_sizes(self.hidden_layer_sizes)
+        check_sizes("hidden_layer_sizes", self.hidden_layer_sizes)
 
 
 class MLPAutoencoderModule(nn.Module):
@@ -155,55 +137,15 @@ class MLPAutoencoderModule(nn.Module):
         return list(zip(self.encoder, reversed(self.decoder), strict=True))
 
 
-def check_layer_sizes(sizes: Sequence[int]) -> None:
-    """Refuse anything but a sequence of positive integers."""
-    is_sequence = isinstance(sizes, Sequence) and not isinstance(sizes, str)
-    if not is_sequence or any(
-        isinstance(size, bool) or not hasattr(size, "__index__") or size < 1
-        for size in sizes
-    ):
-        raise ValueError(
-            "The 'hidden_layer_sizes' parameter must be a tuple of ints in the range "
-            f"[1, inf). Got {sizes!r} instead."
-        )
-
-
 def _stack(
     sizes: Sequence[int], activation: type[nn.Module], dropout: float
 ) -> nn.Sequential:
     layers: list[nn.Module] = []
     for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
-        parts: list[nn.Module] = [_unset_linear(fan_in, fan_out)]
+        parts: list[nn.Module] = [unset(Linear, fan_in, fan_out)]
         if len(layers) < len(sizes) - 2:
             parts.append(activation())
             if dropout:
                 parts.append(GeneratorDropout(dropout))
         layers.append(nn.Sequential(*parts))
     return nn.Sequential(*layers)
-
-
-def _unset_linear(fan_in: int, fan_out: int) -> Linear:
-    """Linear layer without initial weights: no draw from the global generator."""
-    layer = Linear(fan_in, fan_out, device="meta")
-    layer.weight = nn.Parameter(torch.empty(fan_out, fan_in))
-    layer.bias = nn.Parameter(torch.empty(fan_out))
-    return layer
-
-
-@torch.no_grad()
-def _initialise(layer: nn.Linear, scheme: str, generator: torch.Generator) -> None:
-    fan_in, fan_out = layer.in_features, layer.out_features
-    if scheme == "normal":
-        layer.weight.normal_(0.0, 0.01, generator=generator)
-        layer.bias.zero_()
-        return
-    limit = {
-        "uniform": 1 / math.sqrt(fan_in),
-        "glorot": math.sqrt(6 / (fan_in + fan_out)),
-        "he": math.sqrt(6 / fan_in),
-    }[scheme]
-    layer.weight.uniform_(-limit, limit, generator=generator)
-    if scheme == "uniform":
-        layer.bias.uniform_(-limit, limit, generator=generator)
-    else:
-        layer.bias.zero_()

@@ -1,5 +1,11 @@
 """Estimators with a network, one published method per file."""
 
+from skdeepcluster.deep._custom import DeepClustering
+from skdeepcluster.deep._dcjc import DCJC
+from skdeepcluster.deep._dcn import DCN
 from skdeepcluster.deep._dec import DEC
+from skdeepcluster.deep._deep_kmeans import DeepKMeans
+from skdeepcluster.deep._dekm import DEKM
+from skdeepcluster.deep._idec import IDEC
 
-__all__ = ["DEC"]
+__all__ = ["DCJC", "DCN", "DEC", "DEKM", "IDEC", "DeepClustering", "DeepKMeans"]

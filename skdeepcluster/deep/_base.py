@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted, check_memory, validate_data
 
+from skdeepcluster.architectures import DEFAULT_EMBEDDING_SIZE
 from skdeepcluster.deep._inference import EmbeddingMixin, scaled_reader
 from skdeepcluster.engine import (
     OPTIMIZERS,
@@ -20,6 +21,7 @@ from skdeepcluster.engine import (
     Compute,
     Observer,
     OptimizerSpec,
+    Phase,
     Pretraining,
     PretrainingCache,
     RandomStreams,
@@ -28,6 +30,7 @@ from skdeepcluster.engine import (
     build_network,
     cache_key,
     embedding_size_of,
+    label_change,
     memory_errors,
     verbosity,
 )
@@ -62,8 +65,14 @@ class BaseDeepEstimator(
             Interval(Integral, 0, None, closed="left"),
             StrOptions({"auto"}),
         ],
+        "pretrain_optimizer": [StrOptions(set(OPTIMIZERS))],
         "pretrain_learning_rate": [Interval(Real, 0, None, closed="neither")],
         "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "update_interval": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        "tol": [Interval(Real, 0, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "optimizer": [StrOptions(set(OPTIMIZERS))],
@@ -143,8 +152,13 @@ class BaseDeepEstimator(
             X.shape[1],
             self.embedding_size,
             streams,
+            self._default_embedding_size(),
         )
         return Scaling.fit(X), network
+
+    def _default_embedding_size(self):
+        """Size of the embedding where neither user nor architecture has one."""
+        return DEFAULT_EMBEDDING_SIZE
 
     def _copy_pretrained(self, X):
         source = self.pretrained
@@ -194,8 +208,28 @@ class BaseDeepEstimator(
             yield Pretraining(
                 self.pretraining,
                 budget.pretrain_epochs(self.pretrain_epochs),
-                OptimizerSpec(self.optimizer, self.pretrain_learning_rate),
+                OptimizerSpec(self.pretrain_optimizer, self.pretrain_learning_rate),
+                **self._pretraining_options(),
             )
+
+    def _pretraining_options(self):
+        """What a method's pretraining has beside the parameters of all."""
+        return {}
+
+    def _clustering_phase(self, budget, objectives, **options):
+        """Phase that minimises `objectives`, as the parameters say."""
+        return Phase(
+            "clustering",
+            objectives,
+            epochs=budget.max_iter(self.max_iter),
+            optimizer=OptimizerSpec(self.optimizer, self.learning_rate),
+            **{
+                "refresh_every": budget.update_interval(self.update_interval),
+                "stop": label_change(self.tol),
+                "limited_rate": True,
+                **options,
+            },
+        )
 
     def _phases(self, budget):
         """Yield the method's phases; `budget` turns "auto" into numbers."""
@@ -206,12 +240,13 @@ class BaseDeepEstimator(
         phases = list(self._phases(Budget(len(X), self.batch_size)))
         for phase in phases:
             self.history_[phase.name] = phase.run(trainer)
-        self._finish(trainer, phases[-1], X)
+        self._finish(trainer, phases, X)
 
-    def _finish(self, trainer, phase, X):
+    def _finish(self, trainer, phases, X):
         """Set the fitted attributes."""
-        trainer.finish(phase.clustering)
-        for name, value in self._fitted_attributes(trainer, phase.clustering).items():
+        objective = phases[-1].clustering
+        trainer.finish(objective)
+        for name, value in self._fitted_attributes(trainer, objective).items():
             setattr(self, name, value)
 
     def _fitted_attributes(self, trainer, objective):

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from sklearn.base import ClusterMixin
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skdeepcluster.deep._base import BaseDeepEstimator
@@ -18,13 +19,21 @@ from skdeepcluster.metrics import neighborhood_score, sample_rows
 from skdeepcluster.utils._sklearn import Interval
 
 
+def _has_soft_assignments(estimator):
+    return estimator._is_soft
+
+
 class BaseDeepClusterer(ClusterMixin, BaseDeepEstimator):
     """Deep estimators that assign rows to clusters."""
 
     _parameter_constraints: dict = {
         **BaseDeepEstimator._parameter_constraints,
         "n_clusters": [Interval(Integral, 1, None, closed="left")],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
     }
+
+    #: Whether the method has soft assignments, and so ``predict_proba``.
+    _is_soft = True
 
     def _check_n_samples(self, X):
         if len(X) < self.n_clusters:
@@ -32,11 +41,11 @@ class BaseDeepClusterer(ClusterMixin, BaseDeepEstimator):
                 f"n_samples={len(X)} should be >= n_clusters={self.n_clusters}."
             )
 
-    def _finish(self, trainer, phase, X):
+    def _finish(self, trainer, phases, X):
         self.initial_labels_ = trainer.initial_labels.cpu().numpy().astype(np.int32)
-        self.n_iter_ = max(1, len(self.history_[phase.name]["loss"]))
-        super()._finish(trainer, phase, X)
-        labels = self._final_labels(X, phase)
+        self.n_iter_ = max(1, len(self.history_["clustering"]["loss"]))
+        super()._finish(trainer, phases, X)
+        labels = self._final_labels(X, phases)
         counts = np.bincount(labels, minlength=self.n_clusters)
         order = np.argsort(counts == 0, kind="stable")
         self.objective_.reorder(torch.as_tensor(order))
@@ -44,12 +53,14 @@ class BaseDeepClusterer(ClusterMixin, BaseDeepEstimator):
         self.labels_ = np.argsort(order)[labels].astype(np.int32)
         _warn_of_collapse(counts[order])
 
-    def _final_labels(self, X, phase):
-        q = self._soft_assign(X)
-        if not np.isfinite(q).all():  # the very last step overflowed
+    def _final_labels(self, X, phases):
+        answers = self._assignments(X)
+        if not np.isfinite(answers).all():  # the very last step overflowed
+            phase = next(p for p in phases if p.name == "clustering")
             raise diverged(phase, self.n_iter_)
-        return q.argmax(axis=1)
+        return _as_labels(answers)
 
+    @available_if(_has_soft_assignments)
     def predict_proba(self, X):
         """Soft assignments of rows to clusters.
 
@@ -64,13 +75,16 @@ class BaseDeepClusterer(ClusterMixin, BaseDeepEstimator):
             Rows sum to 1; in X's dtype.
         """
         check_is_fitted(self)
-        return check_answers(self._soft_assign(self._validate_new_data(X)))
+        return check_answers(self._assignments(self._validate_new_data(X)))
 
-    def _soft_assign(self, X):
-        return self._infer(self.objective_.soft_assign, X)
+    def _assignments(self, X):
+        """Soft assignments, (n, k), or hard ones as floats, (n,)."""
+        if self._is_soft:
+            return self._infer(self.objective_.soft_assign, X)
+        return self._infer(_labels_or_nan(self.objective_), X)
 
     def predict(self, X):
-        """Cluster of each row: the argmax of ``predict_proba(X)``.
+        """Cluster of each row: the nearest centre, or argmax of ``predict_proba(X)``.
 
         Parameters
         ----------
@@ -82,7 +96,9 @@ class BaseDeepClusterer(ClusterMixin, BaseDeepEstimator):
         labels : ndarray of shape (n_samples,)
             Numbers of the clusters, from 0 on.
         """
-        return self.predict_proba(X).argmax(axis=1).astype(np.int32)
+        check_is_fitted(self)
+        answers = check_answers(self._assignments(self._validate_new_data(X)))
+        return _as_labels(answers).astype(np.int32)
 
     def score(self, X, y=None):
         """Say how well the predicted partition respects the neighbourhoods of X.
@@ -106,8 +122,25 @@ class BaseDeepClusterer(ClusterMixin, BaseDeepEstimator):
         check_is_fitted(self)
         X = self._validate_new_data(X)
         X = X[sample_rows(len(X))]
-        q = check_answers(self._soft_assign(X))
-        return neighborhood_score(X, q.argmax(axis=1))
+        return neighborhood_score(X, _as_labels(check_answers(self._assignments(X))))
+
+
+def _as_labels(assignments):
+    """Labels of soft or hard assignments."""
+    if assignments.ndim == 2:
+        return assignments.argmax(axis=1)
+    return assignments.astype(np.intp)
+
+
+def _labels_or_nan(objective):
+    """Labels of embedded rows, as floats; NaN where the embedding is not finite."""
+
+    def assign(z):
+        finite = z.isfinite().all(dim=1, keepdim=True)
+        labels = objective.assign(torch.where(finite, z, 0.0)).to(z)
+        return torch.where(finite.squeeze(1), labels, torch.nan)
+
+    return assign
 
 
 def _warn_of_collapse(counts):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Real
 
 from skdeepcluster.deep._clusterer import BaseDeepClusterer
-from skdeepcluster.engine import OptimizerSpec, Phase, label_change
 from skdeepcluster.objectives import Hardening
 from skdeepcluster.utils._docstring import shared_docstring
-from skdeepcluster.utils._sklearn import Interval, StrOptions
+from skdeepcluster.utils._sklearn import Interval
 
 
 @shared_docstring
@@ -83,12 +82,6 @@ class DEC(BaseDeepClusterer):
     _parameter_constraints: dict = {
         **BaseDeepClusterer._parameter_constraints,
         "alpha": [Interval(Real, 0, None, closed="neither")],
-        "update_interval": [
-            Interval(Integral, 1, None, closed="left"),
-            StrOptions({"auto"}),
-        ],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "n_init": [Interval(Integral, 1, None, closed="left")],
     }
 
     def __init__(
@@ -101,6 +94,7 @@ class DEC(BaseDeepClusterer):
         alpha=1.0,
         pretraining="end_to_end",
         pretrain_epochs="auto",
+        pretrain_optimizer="sgd",
         pretrain_learning_rate=0.02,
         max_iter="auto",
         update_interval="auto",
@@ -123,6 +117,7 @@ class DEC(BaseDeepClusterer):
         self.alpha = alpha
         self.pretraining = pretraining
         self.pretrain_epochs = pretrain_epochs
+        self.pretrain_optimizer = pretrain_optimizer
         self.pretrain_learning_rate = pretrain_learning_rate
         self.max_iter = max_iter
         self.update_interval = update_interval
@@ -141,11 +136,4 @@ class DEC(BaseDeepClusterer):
     def _phases(self, budget):
         hardening = Hardening(self.n_clusters, self.alpha, self.n_init)
         yield from self._pretraining(budget)
-        yield Phase(
-            "clustering",
-            {hardening: 1.0},
-            epochs=budget.max_iter(self.max_iter),
-            optimizer=OptimizerSpec(self.optimizer, self.learning_rate),
-            refresh_every=budget.update_interval(self.update_interval),
-            stop=label_change(self.tol),
-        )
+        yield self._clustering_phase(budget, {hardening: 1.0})

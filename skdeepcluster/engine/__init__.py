@@ -21,6 +21,8 @@ from skdeepcluster.engine._phases import (
     LabelChange,
     OptimizerSpec,
     Phase,
+    Ramp,
+    Reclustering,
     label_change,
 )
 from skdeepcluster.engine._pretraining import (
@@ -46,7 +48,9 @@ __all__ = [
     "Phase",
     "Pretraining",
     "PretrainingCache",
+    "Ramp",
     "RandomStreams",
+    "Reclustering",
     "Scaling",
     "Trainer",
     "TrainingDivergedError",

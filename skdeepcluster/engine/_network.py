@@ -12,6 +12,7 @@ from torch import nn
 
 from skdeepcluster.architectures import (
     DEFAULT_EMBEDDING_SIZE,
+    Architecture,
     AutoencoderModule,
     MLPAutoencoder,
 )
@@ -28,6 +29,7 @@ def build_network(
     n_features: int,
     embedding_size: int | None,
     streams: RandomStreams,
+    default_size: int = DEFAULT_EMBEDDING_SIZE,
 ) -> nn.Module:
     """Untrained network for `n_features` inputs.
 
@@ -39,8 +41,10 @@ def build_network(
     hidden_layer_sizes : tuple of int
     n_features : int
     embedding_size : int or None
-        None takes a module's own size, or 10 for an architecture that is built.
+        None takes a module's own size, or the default of the architecture's class.
     streams : RandomStreams
+    default_size : int, default=10
+        For architectures without a default of their own.
 
     Returns
     -------
@@ -56,16 +60,17 @@ def build_network(
     else:
         if architecture is None:
             architecture = MLPAutoencoder(hidden_layer_sizes)
-        size = embedding_size or _default_size(architecture, n_features)
+        size = embedding_size or _own_size(architecture, n_features) or default_size
         network = _build(architecture, n_features, size, streams)
     _check_network(network, n_features, embedding_size)
     return network
 
 
-def _default_size(architecture: Any, n_features: int) -> int:
-    if hasattr(architecture, "default_embedding_size"):
-        return int(architecture.default_embedding_size(n_features))
-    return DEFAULT_EMBEDDING_SIZE
+def _own_size(architecture: Any, n_features: int) -> int | None:
+    own = getattr(type(architecture), "default_embedding_size", None)
+    if own is None or own is Architecture.default_embedding_size:
+        return None
+    return int(architecture.default_embedding_size(n_features))
 
 
 def _build(

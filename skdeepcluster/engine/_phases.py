@@ -51,10 +51,13 @@ class LabelChange:
     ----------
     tol : float
     over_steps : int, default=140
+    min_epochs : int, default=1
+        Whole epochs before the rule is looked at.
     """
 
     tol: float
     over_steps: int = 140
+    min_epochs: int = 1
 
     def window(self) -> LabelWindow:
         """State of the rule for one run of a phase."""
@@ -74,7 +77,7 @@ class LabelWindow:
         if self.labels is not None and step - self.step < self.rule.over_steps:
             return False
         before, self.labels, self.step = self.labels, labels, step
-        if before is None or epoch < 1:
+        if before is None or epoch < self.rule.min_epochs:
             return False
         return label_change_share(before, labels) < self.rule.tol
 
@@ -84,9 +87,29 @@ def label_change_share(before: Tensor, after: Tensor) -> float:
     return float((before != after).double().mean())
 
 
-def label_change(tol: float) -> LabelChange:
+def label_change(tol: float, min_epochs: int = 1) -> LabelChange:
     """Stop rule of the DEC family: see `LabelChange`."""
-    return LabelChange(tol)
+    return LabelChange(tol, min_epochs=max(1, min_epochs))
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """Weight of a loss that grows linearly from 0, epoch by epoch.
+
+    Parameters
+    ----------
+    weight : float
+        At the end of the ramp and after it.
+    epochs : int
+        Epochs before it is reached.
+    """
+
+    weight: float
+    epochs: int
+
+    def at(self, epoch: int) -> float:
+        """Weight in epoch `epoch`, from 0."""
+        return self.weight * min(1.0, epoch / max(1, self.epochs))
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +120,7 @@ class Phase:
     ----------
     name : str
         Names the phase in the history, its random streams and error messages.
-    objectives : mapping of Objective to float
+    objectives : mapping of Objective to float or Ramp
         What is minimised: the weighted sum of these losses. Parameters that none of
         them reaches (a decoder without reconstruction) stay as they are.
     epochs : int
@@ -107,14 +130,20 @@ class Phase:
         Steps between two calls of ``refresh``; None never refreshes.
     stop : LabelChange, optional
         Ends the phase before `epochs`; checked at every refresh.
+    relative_rate : bool, default=False
+        Whether the learning rate of "sgd" is relative to the data, as in pretraining.
+    limited_rate : bool, default=False
+        Whether that of "sgd" is limited, beside a reconstruction, to what is stable.
     """
 
     name: str
-    objectives: Mapping[Objective, float]
+    objectives: Mapping[Objective, float | Ramp]
     epochs: int
     optimizer: OptimizerSpec
     refresh_every: int | None = None
     stop: LabelChange | None = None
+    relative_rate: bool = False
+    limited_rate: bool = False
 
     @property
     def clustering(self) -> ClusteringObjective | None:
@@ -126,12 +155,38 @@ class Phase:
 
     @property
     def needs_reconstruction(self) -> bool:
-        """Whether any loss reads the decoder's output."""
-        return any(objective.needs_reconstruction for objective in self.objectives)
+        """Whether any loss reads the decoder's output for the input itself."""
+        return any(
+            objective.needs_reconstruction and not overrides(objective, "view")
+            for objective in self.objectives
+        )
 
     def run(self, trainer: Trainer) -> dict[str, Any]:
         """Train for this phase; returns its history."""
         return trainer.run(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Reclustering:
+    """Run the k-means of a clustering objective anew, on the embedding as it is.
+
+    Parameters
+    ----------
+    clustering : ClusteringObjective
+        Of an earlier phase.
+    """
+
+    clustering: ClusteringObjective
+    name: str = "reclustering"
+
+    def run(self, trainer: Trainer) -> dict[str, Any]:
+        """Replace the centres; returns the history, which is the labels' change."""
+        return {"label_change": [trainer.recluster(self.clustering)]}
+
+
+def overrides(objective: Objective, hook: str) -> bool:
+    """Whether an objective has a `hook` of its own."""
+    return getattr(type(objective), hook) is not getattr(Objective, hook)
 
 
 @dataclass(frozen=True)

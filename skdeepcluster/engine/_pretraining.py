@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,12 +16,9 @@ from skdeepcluster.architectures import GeneratorDropout
 from skdeepcluster.engine._inference import map_all
 from skdeepcluster.engine._phases import OptimizerSpec, Phase
 from skdeepcluster.engine._trainer import Trainer, has_parameters
-from skdeepcluster.objectives import Reconstruction
+from skdeepcluster.objectives import Denoising, Reconstruction
 
 PRETRAININGS = ("end_to_end", "layerwise")
-_CURVATURE_ROWS = 2048
-_POWER_ITERATIONS = 30
-_FLAT = 1e-12
 
 
 @dataclass(frozen=True)
@@ -39,9 +36,11 @@ class Pretraining:
     epochs : int
         Epochs of the training of all layers at once.
     optimizer : OptimizerSpec
-        The learning rate of "sgd" is relative to the data: see `relative_to`.
+        The learning rate of "sgd" is relative to the data.
     dropout : float, default=0.2
         Rate of the noise in "layerwise".
+    denoising : Denoising, optional
+        Corrupts the input while all layers learn together.
     """
 
     kind: str
@@ -49,6 +48,7 @@ class Pretraining:
     optimizer: OptimizerSpec
     dropout: float = 0.2
     name: str = "pretraining"
+    denoising: Denoising | None = field(default=None, repr=False)
 
     def run(self, trainer: Trainer) -> dict[str, Any]:
         """Train, or take the result of the same training from the cache."""
@@ -63,11 +63,17 @@ class Pretraining:
             trained.append(self._train(trainer))
             return numpy_state(trainer.network), trained[0]
 
-        state, history = cache.fetch({"pretraining": repr(self)}, train)
+        state, history = cache.fetch(self._key(), train)
         if not trained:
             load_numpy_state(trainer.network, state)
             trainer.observer.note("%s: taken from the cache", self.name)
         return history
+
+    def _key(self) -> dict[str, Any]:
+        key: dict[str, Any] = {"pretraining": repr(self)}
+        if self.denoising is not None:
+            key["denoising"] = (self.denoising.dropout, self.denoising.noise)
+        return key
 
     def _train(self, trainer: Trainer) -> dict[str, Any]:
         history: dict[str, Any] = {}
@@ -75,9 +81,10 @@ class Pretraining:
             history["layer_loss"] = self._train_layers(trainer)
         end_to_end = Phase(
             self.name,
-            {Reconstruction(): 1.0},
+            {self.denoising or Reconstruction(): 1.0},
             self.epochs,
-            relative_to(trainer.x, self.optimizer),
+            self.optimizer,
+            relative_rate=True,
         )
         return {**trainer.run(end_to_end), **history}
 
@@ -92,56 +99,12 @@ class Pretraining:
                 f"{self.name}/layer{i}",
                 {Reconstruction(): 1.0},
                 -(-self.epochs // 2),
-                relative_to(x, self.optimizer),
+                self.optimizer,
+                relative_rate=True,
             )
             losses.append(trainer.on(pair, x).run(phase)["loss"])
             x = map_all(encoder.eval(), x)
         return losses
-
-
-def relative_to(x: Tensor, optimizer: OptimizerSpec) -> OptimizerSpec:
-    r"""Optimizer for reconstructing `x`, its learning rate relative to the curvature.
-
-    The largest stable learning rate of gradient descent is inverse to the largest
-    curvature, and for a mean squared error over D features that goes with
-    :math:`\lambda / D`, where :math:`\lambda` is the largest eigenvalue of
-    :math:`E[x x^\top]`: iris, with one dominant direction, diverges at a rate at which
-    text, with none, has hardly begun. So the rate of "sgd" is divided by it. Adam does
-    this by itself.
-
-    Parameters
-    ----------
-    x : Tensor of shape (n_samples, n_features)
-    optimizer : OptimizerSpec
-
-    Returns
-    -------
-    optimizer : OptimizerSpec
-    """
-    if optimizer.name != "sgd":
-        return optimizer
-    curvature = largest_eigenvalue(x) / x.shape[1]
-    if curvature < _FLAT:  # constant data, but for rounding
-        return optimizer
-    rate = optimizer.learning_rate / curvature
-    # Three digits: rounding of sums, which varies with the threads, does not show.
-    return replace(optimizer, learning_rate=float(f"{rate:.3g}"))
-
-
-@torch.no_grad()
-def largest_eigenvalue(x: Tensor) -> float:
-    """Largest eigenvalue of the second moments of (evenly spaced) rows of `x`."""
-    step = max(1, len(x) // _CURVATURE_ROWS)
-    rows = x[::step].cpu().double()
-    direction = rows[rows.square().sum(dim=1).argmax()]
-    value = 0.0
-    for _ in range(_POWER_ITERATIONS):
-        norm = direction.norm()
-        if norm == 0:
-            return 0.0
-        direction = rows.T @ (rows @ (direction / norm)) / len(rows)
-        value = float(direction.norm())
-    return value
 
 
 class LayerPair(nn.Module):

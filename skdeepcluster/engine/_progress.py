@@ -12,8 +12,16 @@ from torch import Tensor, nn
 from skdeepcluster.architectures import GeneratorDropout
 from skdeepcluster.engine._batches import ResidentBatches
 from skdeepcluster.engine._callbacks import EpochReporter
+from skdeepcluster.engine._curvature import limited_to, relative_to
 from skdeepcluster.engine._net import PhaseNet, TrainingDivergedError
-from skdeepcluster.engine._phases import Phase, label_change_share, weighted_mean
+from skdeepcluster.engine._phases import (
+    OptimizerSpec,
+    Phase,
+    Ramp,
+    label_change_share,
+    overrides,
+    weighted_mean,
+)
 from skdeepcluster.objectives import Batch, Objective
 
 if TYPE_CHECKING:
@@ -40,12 +48,19 @@ class PhaseProgress:
         self.stopped = False
         self.history: dict[str, Any] = {"loss": []}
         self.moving = [o for o in phase.objectives if overrides(o, "after_step")]
+        self.viewing = {o for o in phase.objectives if overrides(o, "view")}
+        self.factors = factors_at(phase, 0)
+        self.noise: torch.Generator
 
     def begin(self) -> None:
         """Initialise the objectives and, where the phase refreshes, their targets."""
         clustering = self.phase.clustering
         refreshes = self.phase.refresh_every is not None
-        stateful = [o for o in self.phase.objectives if overrides(o, "initialise")]
+        stateful = [
+            objective
+            for objective in self.phase.objectives
+            if overrides(objective, "initialise") or overrides(objective, "prepare")
+        ]
         if not (refreshes or stateful):
             return
         z = self.trainer.embed()
@@ -64,12 +79,15 @@ class PhaseProgress:
             f"dropout/{phase.name}", trainer.compute.device.type
         )
         shuffle_stream = trainer.streams.generator(f"batches/{phase.name}")
+        self.noise = trainer.streams.generator(
+            f"noise/{phase.name}", trainer.compute.device.type
+        )
         reporter = EpochReporter(trainer.observer, phase.name, self._snapshot())
         self.net = PhaseNet(
             trainer.network,
             nn.ModuleList(phase.objectives),
             loss_function=self.loss,
-            make_optimizer=phase.optimizer.build,
+            make_optimizer=self._optimizer().build,
             before_epoch=self.before_epoch,
             after_step=self.after_step,
             device=trainer.compute.device,
@@ -95,12 +113,13 @@ class PhaseProgress:
         self.batch = Batch(x=x, z=z, x_hat=x_hat, index=index, weight=weight)
         terms = [
             factor * weighted_mean(objective.loss(self._for(objective)), weight)
-            for objective, factor in self.phase.objectives.items()
+            for objective, factor in self.factors.items()
         ]
         return torch.stack(terms).sum()
 
     def before_epoch(self, epoch: int) -> None:
-        """Let the objectives anneal."""
+        """Let weights and objectives anneal."""
+        self.factors = factors_at(self.phase, epoch)
         for objective in self.phase.objectives:
             objective.on_epoch(epoch)
 
@@ -117,12 +136,15 @@ class PhaseProgress:
 
     def refresh(self, z: Tensor, step: int = 0, epoch: int = 0) -> None:
         """New targets, and the labels' change, from one embedding of all data."""
+        clustering = self.phase.clustering
+        if clustering is not None and clustering.alternates:
+            clustering.update_centers(z, self.trainer.weight)
         for objective in self.phase.objectives:
             target = objective.refresh(z, self.trainer.weight)
             if target is not None:
                 self.targets[objective] = target
-        if self.phase.clustering is not None:
-            self._compare(self.phase.clustering.assign(z), step, epoch)
+        if clustering is not None:
+            self._compare(clustering.assign(z), step, epoch)
 
     def _compare(self, labels: Tensor, step: int, epoch: int) -> None:
         if self.labels is not None:
@@ -145,11 +167,30 @@ class PhaseProgress:
         changes = self.history.get("label_change")
         return f"{line}, {changes[-1]:.2%} of labels changing" if changes else line
 
+    def _optimizer(self) -> OptimizerSpec:
+        x, spec = self.trainer.x, self.phase.optimizer
+        if self.phase.relative_rate:
+            return relative_to(x, spec)
+        if not self.phase.limited_rate:
+            return spec
+        factors = factors_at(self.phase, self.phase.epochs)
+        steepness = sum(w * o.steepness(x.shape[1]) for o, w in factors.items())
+        return limited_to(x, spec, steepness)
+
     def _for(self, objective: Objective) -> Batch:
+        batch = self.batch
+        if objective in self.viewing:
+            batch = self._with_view(objective)
         target = self.targets.get(objective)
         if target is None:
-            return self.batch
-        return replace(self.batch, target=target[self.batch.index])
+            return batch
+        return replace(batch, target=target[batch.index])
+
+    def _with_view(self, objective: Objective) -> Batch:
+        """The batch with the embedding, and reconstruction, of the loss's own view."""
+        z = self.trainer.encode(objective.view(self.batch.x, self.noise))
+        x_hat = self.trainer.decode(z) if objective.needs_reconstruction else None
+        return replace(self.batch, z_view=z, x_hat=x_hat)
 
     @torch.no_grad()
     def _move(self, objective: Objective) -> None:
@@ -174,9 +215,12 @@ def set_dropout_generator(network: nn.Module, generator: Any) -> None:
             layer.generator = generator
 
 
-def overrides(objective: Objective, hook: str) -> bool:
-    """Whether an objective has a `hook` of its own."""
-    return getattr(type(objective), hook) is not getattr(Objective, hook)
+def factors_at(phase: Phase, epoch: int) -> dict[Objective, float]:
+    """Weights of the losses of a phase in epoch `epoch`."""
+    return {
+        objective: factor.at(epoch) if isinstance(factor, Ramp) else factor
+        for objective, factor in phase.objectives.items()
+    }
 
 
 def diverged(phase: Phase, epoch: int) -> TrainingDivergedError:

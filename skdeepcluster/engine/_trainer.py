@@ -12,10 +12,10 @@ from skdeepcluster.engine._callbacks import Observer
 from skdeepcluster.engine._devices import Compute, memory_errors, reuse_host_memory
 from skdeepcluster.engine._inference import map_all
 from skdeepcluster.engine._net import TrainingDivergedError
-from skdeepcluster.engine._phases import Phase
-from skdeepcluster.engine._progress import PhaseProgress, overrides
+from skdeepcluster.engine._phases import Phase, label_change_share, overrides
+from skdeepcluster.engine._progress import PhaseProgress
 from skdeepcluster.engine._random import RandomStreams
-from skdeepcluster.objectives import ClusteringObjective, Objective
+from skdeepcluster.objectives import ClusteringObjective, Objective, aligned
 
 if TYPE_CHECKING:
     from skdeepcluster.engine._pretraining import PretrainingCache
@@ -102,8 +102,24 @@ class Trainer:
         if objective in self._initialised:
             return
         self._initialised.add(objective)
+        if overrides(objective, "prepare"):
+            objective.prepare(self.x)
         objective.initialise(z, self.weight, self.streams.generator("kmeans"))
         objective.to(self.compute.device)
+
+    def recluster(self, objective: ClusteringObjective) -> float:
+        """Start an objective again from the embedding; returns the share of new labels.
+
+        The clusters keep the numbers under which most labels stay.
+        """
+        z = self.embed()
+        before = objective.assign(z)
+        rng = self.streams.generator("recluster")
+        objective.initialise(z, self.weight, rng)
+        objective.to(self.compute.device)
+        order = aligned(objective.assign(z), before, objective.n_clusters)
+        objective.reorder(order)
+        return label_change_share(before, objective.assign(z))
 
     def finish(self, objective: Objective) -> None:
         """Let an objective change its state for the last time."""

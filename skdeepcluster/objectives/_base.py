@@ -7,7 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from skdeepcluster.kmeans import kmeans, lloyd, nearest_center
 from skdeepcluster.utils._reduce import Reduce, identity
+
+# Rows per block of the (rows, k, d) differences taken over all data.
+_BLOCK_ELEMENTS = 1 << 22
 
 
 def in_double(z: Tensor) -> Tensor:
@@ -35,6 +39,9 @@ class Batch:
         The rows' part of what ``refresh`` returned.
     weight : Tensor of shape (b,) or None
         Sample weights.
+    z_view : Tensor of shape (b, embedding_size) or None
+        The embedding of what the loss's own ``view`` made of the input; `x_hat` is then
+        its reconstruction.
     """
 
     x: Tensor
@@ -44,6 +51,7 @@ class Batch:
     index: Tensor | None = None
     target: Tensor | None = None
     weight: Tensor | None = None
+    z_view: Tensor | None = None
 
 
 class Objective(nn.Module):
@@ -56,6 +64,19 @@ class Objective(nn.Module):
     #: Whether ``loss`` reads ``batch.x_hat``: only then is the decoder run.
     needs_reconstruction = False
 
+    def steepness(self, n_features: int) -> float:
+        """How much steeper than a mean squared reconstruction; 0 for other losses.
+
+        Gradient descent on it is stable at learning rates that are so much smaller.
+        """
+        return 0.0
+
+    def prepare(self, x: Tensor) -> None:
+        """Look at the scaled input of all data, (n, n_features), before ``initialise``.
+
+        Only for what the embedding cannot tell, such as neighbours in the input.
+        """
+
     def initialise(
         self,
         z: Tensor,
@@ -64,6 +85,14 @@ class Objective(nn.Module):
         reduce: Reduce = identity,
     ) -> None:
         """Set the state from the embedding `z` of all data, (n, embedding_size)."""
+
+    def view(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        """Another version of a batch of inputs, (b, n_features): noisy, or transformed.
+
+        Where a loss has it, ``batch.z_view`` and ``batch.x_hat`` are those of this
+        version. `rng` is on the device of `x`.
+        """
+        raise NotImplementedError
 
     def refresh(
         self, z: Tensor, weight: Tensor | None = None, reduce: Reduce = identity
@@ -98,6 +127,15 @@ class Objective(nn.Module):
 class ClusteringObjective(Objective):
     """A clustering loss: an `Objective` that can assign rows to clusters.
 
+    Centres start from k-means on the embedding, which is all that `initialise` does
+    here.
+
+    Parameters
+    ----------
+    n_clusters : int
+    n_init : int, default=20
+        Restarts of the k-means that gives the first centres.
+
     Attributes
     ----------
     centers : Tensor of shape (n_clusters, embedding_size)
@@ -105,14 +143,82 @@ class ClusteringObjective(Objective):
     """
 
     centers: Tensor
+    #: Whether the optimizer moves the centres; else they are a buffer.
+    learns_centers = True
+    #: Whether ``update_centers`` is called before every ``refresh``.
+    alternates = False
 
-    def soft_assign(self, z: Tensor) -> Tensor:
-        """Probabilities (n, n_clusters) in float64, rows summing to 1."""
+    def __init__(self, n_clusters: int, n_init: int = 20) -> None:
+        super().__init__()
+        self.n_clusters = n_clusters
+        self.n_init = n_init
+        self._put_centers(torch.empty(0))
+
+    def initialise(
+        self,
+        z: Tensor,
+        weight: Tensor | None,
+        rng: torch.Generator,
+        reduce: Reduce = identity,
+    ) -> None:
+        """Centres of k-means on `z`."""
+        result = kmeans(
+            z,
+            self.n_clusters,
+            generator=rng,
+            weight=weight,
+            n_init=self.n_init,
+            reduce=reduce,
+        )
+        self._put_centers(result.centers.to(z))
+
+    def _put_centers(self, centers: Tensor) -> None:
+        if self.learns_centers:
+            self.centers = nn.Parameter(centers)
+        else:
+            self.register_buffer("centers", centers)
+
+    def alternate(self) -> None:
+        """Take the centres from the optimizer: k-means will move them, in turn with it.
+
+        Without effect where the optimizer does not have them.
+        """
+        if self.learns_centers:
+            self.learns_centers, self.alternates = False, True
+            centers = self.centers.detach()
+            del self.centers
+            self._put_centers(centers)
+
+    @torch.no_grad()
+    def update_centers(
+        self, z: Tensor, weight: Tensor | None = None, reduce: Reduce = identity
+    ) -> None:
+        """Move the centres to the fixed point of k-means on `z` that is theirs."""
+        found = lloyd(z, self.centers, weight=weight, reduce=reduce)
+        self.centers.copy_(found.centers)
+
+    @property
+    def is_soft(self) -> bool:
+        """Whether there are soft assignments."""
+        return type(self).log_q is not ClusteringObjective.log_q
+
+    def log_q(self, z: Tensor) -> Tensor:
+        """Log of the soft assignments (n, n_clusters), with gradient, in z's dtype."""
         raise NotImplementedError
 
+    @torch.no_grad()
+    def soft_assign(self, z: Tensor) -> Tensor:
+        """Soft assignments (n, n_clusters) in float64, rows summing to 1."""
+        rows = max(1, _BLOCK_ELEMENTS // self.centers.numel())
+        blocks = [self.log_q(block) for block in in_double(z).split(rows)]
+        return torch.cat(blocks).exp()
+
+    @torch.no_grad()
     def assign(self, z: Tensor) -> Tensor:
-        """Labels (n,): by default the most probable cluster."""
-        return self.soft_assign(z).argmax(dim=1)
+        """Labels (n,): the most probable cluster, or that of the nearest centre."""
+        if self.is_soft:
+            return self.soft_assign(z).argmax(dim=1)
+        return nearest_center(z, self.centers)[0]
 
     def reorder(self, order: Tensor) -> None:
         """Renumber the clusters: new cluster j is old cluster ``order[j]``."""

@@ -16,14 +16,10 @@ Equation numbers are those of Xie, Girshick and Farhadi (2016).
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from skdeepcluster.kmeans import kmeans
-from skdeepcluster.objectives._base import Batch, ClusteringObjective, in_double
+from skdeepcluster.objectives._base import Batch, ClusteringObjective
 from skdeepcluster.utils._reduce import Reduce, identity
-
-# Rows per block of the (rows, k, d) differences taken over all data.
-_BLOCK_ELEMENTS = 1 << 22
 
 
 def student_t_log_q(z: Tensor, centers: Tensor, alpha: float = 1.0) -> Tensor:
@@ -112,29 +108,8 @@ class Hardening(ClusteringObjective):
     """
 
     def __init__(self, n_clusters: int, alpha: float = 1.0, n_init: int = 20) -> None:
-        super().__init__()
-        self.n_clusters = n_clusters
+        super().__init__(n_clusters, n_init)
         self.alpha = alpha
-        self.n_init = n_init
-        self.centers = nn.Parameter(torch.empty(0))
-
-    def initialise(
-        self,
-        z: Tensor,
-        weight: Tensor | None,
-        rng: torch.Generator,
-        reduce: Reduce = identity,
-    ) -> None:
-        """Centres of k-means on `z`."""
-        result = kmeans(
-            z,
-            self.n_clusters,
-            generator=rng,
-            weight=weight,
-            n_init=self.n_init,
-            reduce=reduce,
-        )
-        self.centers = nn.Parameter(result.centers.to(z))
 
     def refresh(
         self, z: Tensor, weight: Tensor | None = None, reduce: Reduce = identity
@@ -148,14 +123,8 @@ class Hardening(ClusteringObjective):
         """KL divergence of each row to its part of the target, (b,)."""
         if batch.target is None:
             raise ValueError("Hardening needs batch.target, from refresh. Got None.")
-        log_q = student_t_log_q(batch.z, self.centers, self.alpha)
-        return kl_divergence(batch.target, log_q)
+        return kl_divergence(batch.target, self.log_q(batch.z))
 
-    @torch.no_grad()
-    def soft_assign(self, z: Tensor) -> Tensor:
-        """Soft assignments q of equation (1) in float64, (n, k)."""
-        z = in_double(z)
-        centers = in_double(self.centers).to(z.device)
-        rows = max(1, _BLOCK_ELEMENTS // centers.numel())
-        blocks = [student_t_log_q(b, centers, self.alpha) for b in z.split(rows)]
-        return torch.cat(blocks).exp()
+    def log_q(self, z: Tensor) -> Tensor:
+        """Log of the soft assignments of equation (1), (n, k)."""
+        return student_t_log_q(z, self.centers.to(z), self.alpha)

@@ -5,6 +5,7 @@ r"""Reconstruction: the usual non-clustering loss.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from skdeepcluster.objectives._base import Batch, Objective
@@ -17,16 +18,80 @@ class Reconstruction(Objective):
 
     The mean over the D features keeps one learning rate right for any D. With X
     divided by its root mean square the loss of predicting the mean is 1.
+
+    Parameters
+    ----------
+    reduction : {"mean", "sum"}, default="mean"
+        "sum" does not divide by D: beside a clustering loss, reconstruction then counts
+        D times as much. Papers differ.
     """
 
     needs_reconstruction = True
 
+    def __init__(self, reduction: str = "mean") -> None:
+        super().__init__()
+        if reduction not in ("mean", "sum"):
+            raise ValueError(
+                "The 'reduction' parameter of Reconstruction must be 'mean' or 'sum'. "
+                f"Got {reduction!r} instead."
+            )
+        self.reduction = reduction
+
+    def steepness(self, n_features: int) -> float:
+        """1, or the number of features where the error is their sum."""
+        return 1.0 if self.reduction == "mean" else float(n_features)
+
     def loss(self, batch: Batch) -> Tensor:
-        """Mean squared error of each row, (b,)."""
+        """Squared error of each row, (b,)."""
         if batch.x_hat is None or batch.x_hat.shape != batch.x.shape:
             got = None if batch.x_hat is None else tuple(batch.x_hat.shape)
             raise ValueError(
-                "Reconstruction needs batch.x_hat of the shape of batch.x, "
+                f"{type(self).__name__} needs batch.x_hat of the shape of batch.x, "
                 f"{tuple(batch.x.shape)}. Got {got}."
             )
-        return (batch.x_hat - batch.x).square().mean(dim=1)
+        squares = (batch.x_hat - batch.x).square()
+        return squares.mean(dim=1) if self.reduction == "mean" else squares.sum(dim=1)
+
+
+class Denoising(Reconstruction):
+    r"""Reconstruction of the clean input from a corrupted one.
+
+    .. math:: L_i = \frac{1}{D} \lVert x_i - g(f(\tilde x_i)) \rVert^2
+
+    Parameters
+    ----------
+    dropout : float, default=0.2
+        Probability that an entry of the input is set to zero, which is its mean; the
+        others are divided by 1 - dropout.
+    noise : float, default=0.0
+        Standard deviation of Gaussian noise on the input, in units of the root mean
+        square of X.
+    reduction : {"mean", "sum"}, default="mean"
+        As in `Reconstruction`.
+
+    References
+    ----------
+    P. Vincent, H. Larochelle, I. Lajoie, Y. Bengio and P.-A. Manzagol, "Stacked
+    Denoising Autoencoders", JMLR 11, 2010.
+    """
+
+    def __init__(
+        self, dropout: float = 0.2, noise: float = 0.0, reduction: str = "mean"
+    ) -> None:
+        super().__init__(reduction)
+        if not 0.0 <= dropout < 1.0 or not noise >= 0.0:
+            raise ValueError(
+                "The parameters of Denoising must be 0 <= dropout < 1 and noise >= 0. "
+                f"Got dropout={dropout!r} and noise={noise!r}."
+            )
+        self.dropout = dropout
+        self.noise = noise
+
+    def view(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        """Corrupted version of a batch, (b, n_features)."""
+        if self.noise:
+            x = x + self.noise * torch.empty_like(x).normal_(generator=rng)
+        if self.dropout:
+            keep = torch.empty_like(x).bernoulli_(1 - self.dropout, generator=rng)
+            x = x * keep.div_(1 - self.dropout)
+        return x

@@ -39,10 +39,13 @@ pretraining : {"end_to_end", "layerwise"}, default="end_to_end"
 pretrain_epochs : int or "auto", default="auto"
     Passes over the data in pretraining. "auto" sets a budget in optimizer steps: 100
     epochs, but at least 1,000 and at most 20,000 steps. 0 leaves the network as it is.
+pretrain_optimizer : {"sgd", "adam"}, default="sgd"
+    Optimizer of pretraining; "sgd" has momentum 0.9.
 pretrain_learning_rate : float, default=0.02
-    Learning rate of pretraining. That of "sgd" is relative to the data: it is divided
-    by the share of the first principal component in the variance of X, which sets the
-    curvature of the loss, so that one value suits data of any scale and shape.
+    Learning rate of pretraining; with "adam" 1e-3 is usual. That of "sgd" is relative
+    to the data: it is divided by the share of the first principal component in the
+    variance of X, which sets the curvature of the loss, so that one value suits data of
+    any scale and shape.
 """,
     "max_iter": """
 max_iter : int or "auto", default="auto"
@@ -67,8 +70,40 @@ batch_size : int, default=256
 learning_rate : float, default=0.01
     Learning rate of the clustering phase.
 optimizer : {"sgd", "adam"}, default="sgd"
-    Optimizer of both phases; "sgd" has momentum 0.9. With "adam" learning rates of
-    1e-3 (pretraining) and 1e-4 (clustering) are usual.
+    Optimizer of the clustering phase; "sgd" has momentum 0.9. With "adam" a learning
+    rate of 1e-4 is usual.
+""",
+    "limited_learning_rate": """
+learning_rate : float, default=0.1
+    Learning rate of the clustering phase. Beside a reconstruction that of "sgd" is
+    limited to what is stable on these data: to the default rate of pretraining.
+optimizer : {"sgd", "adam"}, default="sgd"
+    Optimizer of the clustering phase; "sgd" has momentum 0.9. With "adam" learning
+    rates of 1e-4 to 1e-3 are usual.
+""",
+    "dcn_learning_rate": """
+learning_rate : float, default=1e-4
+    Learning rate of the clustering phase. Beside a reconstruction that of "sgd" is
+    limited to what is stable on these data: to the default rate of pretraining.
+optimizer : {"sgd", "adam"}, default="adam"
+    Optimizer of the clustering phase; "sgd" has momentum 0.9. With "adam" learning
+    rates of 1e-4 to 1e-3 are usual.
+""",
+    "adam_learning_rate": """
+learning_rate : float, default=1e-3
+    Learning rate of the clustering phase.
+optimizer : {"sgd", "adam"}, default="adam"
+    Optimizer of the clustering phase; "sgd" has momentum 0.9.
+""",
+    "assignment_interval": """
+update_interval : int or "auto", default="auto"
+    Optimizer steps between two assignments of all rows. "auto" takes 140, or one epoch
+    where that is shorter.
+""",
+    "label_interval": """
+update_interval : int or "auto", default="auto"
+    Optimizer steps between two looks at the labels of all rows, for `tol`. "auto" takes
+    140, or one epoch where that is shorter.
 """,
     "n_init": """
 n_init : int, default=20

@@ -28,12 +28,18 @@ def test_phases_can_be_read_without_training():
 
 
 def test_asked_lengths_reach_the_phases():
-    dec = make_dec(update_interval=7, tol=0.25, optimizer="adam", learning_rate=0.5)
+    dec = make_dec(
+        update_interval=7,
+        tol=0.25,
+        optimizer="adam",
+        learning_rate=0.5,
+        pretrain_optimizer="sgd",
+    )
     pretraining, clustering = dec._phases(Budget(1000, 40))
     assert (pretraining.epochs, clustering.epochs) == (20, 5)
     assert clustering.refresh_every == 7
     assert clustering.stop.tol == 0.25
-    assert clustering.optimizer.name == pretraining.optimizer.name == "adam"
+    assert (pretraining.optimizer.name, clustering.optimizer.name) == ("sgd", "adam")
     assert clustering.optimizer.learning_rate == 0.5
 
 

@@ -103,7 +103,7 @@ def test_what_does_not_pretrain_again(make, trainings, change):
         {"pretrain_epochs": 3},
         {"pretrain_learning_rate": 1e-3},
         {"pretraining": "layerwise"},
-        {"optimizer": "adam"},
+        {"pretrain_optimizer": "adam"},
         {"batch_size": 20},
         {"precision": "float64"},
         {"precision": "bfloat16"},

@@ -7,12 +7,15 @@ from torch import nn
 
 from skdeepcluster.architectures import IdentityArchitecture, MLPAutoencoder
 from skdeepcluster.engine import OptimizerSpec, Pretraining, RandomStreams, Trainer
+from skdeepcluster.engine._curvature import (
+    largest_eigenvalue,
+    limited_to,
+    relative_to,
+)
 from skdeepcluster.engine._pretraining import (
     LayerPair,
-    largest_eigenvalue,
     load_numpy_state,
     numpy_state,
-    relative_to,
 )
 
 ADAM = OptimizerSpec("adam", 0.01)
@@ -161,6 +164,17 @@ def test_largest_eigenvalue():
     moments = x.double().T @ x.double() / len(x)
     expected = torch.linalg.eigvalsh(moments)[-1].item()
     assert largest_eigenvalue(x) == pytest.approx(expected, rel=1e-6)
+
+
+def test_rate_beside_a_reconstruction_is_limited():
+    x = torch.randn(50, 5, generator=torch.Generator().manual_seed(0))
+    stable = relative_to(x, SGD).learning_rate
+    fast, slow = OptimizerSpec("sgd", 10.0), OptimizerSpec("sgd", 1e-6)
+    assert limited_to(x, fast, 1.0).learning_rate == stable
+    assert limited_to(x, fast, 5.0).learning_rate == pytest.approx(stable / 5)
+    assert limited_to(x, slow, 1.0) == slow
+    assert limited_to(x, fast, 0.0) == fast
+    assert limited_to(x, ADAM, 1.0) == ADAM
 
 
 def test_rate_of_sgd_is_relative_to_the_curvature():

@@ -47,8 +47,11 @@ class Still(ClusteringObjective):
     """A loss that is pulled nowhere; every row stays in cluster 0."""
 
     def __init__(self):
-        super().__init__()
+        super().__init__(1)
         self.centers = nn.Parameter(torch.zeros(1, 2))
+
+    def initialise(self, z, weight, rng, reduce=None):
+        pass
 
     def loss(self, batch):
         return 0.0 * batch.z.sum(dim=1)

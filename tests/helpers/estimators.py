@@ -10,7 +10,17 @@ import pytest
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
 
-from skdeepcluster import DEC, SphericalKMeans, VonMisesFisherMixture
+from skdeepcluster import (
+    DCJC,
+    DCN,
+    DEC,
+    DEKM,
+    IDEC,
+    DeepClustering,
+    DeepKMeans,
+    SphericalKMeans,
+    VonMisesFisherMixture,
+)
 
 TINY = {
     "hidden_layer_sizes": (8,),
@@ -22,6 +32,13 @@ TINY = {
 # With a network; `score` is that of the neighbourhoods.
 DEEP = [
     DEC(n_clusters=3, **TINY),
+    IDEC(n_clusters=3, **TINY),
+    DCN(n_clusters=3, **TINY),
+    DeepKMeans(n_clusters=3, **TINY),
+    DeepKMeans(n_clusters=3, assignment="hard", **TINY),
+    DEKM(n_clusters=3, **TINY),
+    DCJC(n_clusters=3, **TINY),
+    DeepClustering(n_clusters=3, **TINY),
 ]
 # Without one; `score` is that of the neighbourhoods by the cosine.
 SHALLOW = [

@@ -1,0 +1,143 @@
+"""Clustering losses by name, and the objectives of a phase from what a user wrote."""
+
+from __future__ import annotations
+
+import copy
+from numbers import Real
+
+from skdeepcluster.objectives import (
+    BalancedAssignment,
+    ClusterClassification,
+    ClusteringObjective,
+    GroupSparsity,
+    Hardening,
+    HardKMeans,
+    KMeansReadout,
+    LocalityPreserving,
+    Objective,
+    RunningKMeans,
+    ScatterReduction,
+    SoftKMeans,
+)
+
+# Name -> (n_clusters, n_init) -> loss that assigns rows to clusters.
+CLUSTERINGS = {
+    "hardening": lambda k, n_init: Hardening(k, n_init=n_init),
+    "soft_kmeans": lambda k, n_init: SoftKMeans(k, n_init=n_init),
+    "hard_kmeans": lambda k, n_init: HardKMeans(k, n_init),
+    "running_kmeans": lambda k, n_init: RunningKMeans(k, n_init),
+    "scatter": lambda k, n_init: ScatterReduction(k, n_init),
+    "classification": lambda k, n_init: ClusterClassification(k, n_init),
+}
+# Name -> (n_clusters, loss that assigns) -> loss that does not.
+COMPANIONS = {
+    "balance": lambda k, clustering: BalancedAssignment(clustering),
+    "locality": lambda k, clustering: LocalityPreserving(),
+    "group_sparsity": lambda k, clustering: GroupSparsity(k),
+}
+NAMES = frozenset([*CLUSTERINGS, *COMPANIONS])
+_SOFT = {"hardening", "soft_kmeans", "classification"}
+
+
+def as_tuple(losses):
+    """Losses as a tuple, whatever a user passed."""
+    if losses is None:
+        return ()
+    return tuple(losses) if isinstance(losses, tuple | list) else (losses,)
+
+
+def is_soft(losses):
+    """Whether the loss that assigns rows has soft assignments."""
+    for loss in as_tuple(losses):
+        if isinstance(loss, ClusteringObjective):
+            return loss.is_soft
+        if loss in CLUSTERINGS:
+            return loss in _SOFT
+    return False
+
+
+def build_losses(losses, weights, n_clusters, n_init):
+    """Objectives of a phase, with their weights.
+
+    Parameters
+    ----------
+    losses : str, Objective, tuple of these, or None
+    weights : float or tuple of float
+        One for all, or one for each.
+    n_clusters, n_init : int
+
+    Returns
+    -------
+    objectives : dict of Objective to float
+        Exactly one of them is a ClusteringObjective; where none was asked for, one that
+        adds nothing.
+    """
+    losses = copy.deepcopy(as_tuple(losses))  # at once: they may share parts
+    weights = _as_weights(weights, len(losses))
+    _check(losses, n_clusters)
+    clustering = None
+    for loss in losses:
+        if isinstance(loss, ClusteringObjective):
+            clustering = loss
+        elif isinstance(loss, str) and loss in CLUSTERINGS:
+            clustering = CLUSTERINGS[loss](n_clusters, n_init)
+    objectives = {}
+    for loss, weight in zip(losses, weights, strict=True):
+        if isinstance(loss, str) and loss in COMPANIONS:
+            objectives[_companion(loss, n_clusters, clustering)] = weight
+        else:
+            objectives[clustering if isinstance(loss, str) else loss] = weight
+    if clustering is None:
+        objectives[KMeansReadout(n_clusters, n_init)] = 1.0
+    return objectives
+
+
+def _companion(name, n_clusters, clustering):
+    if name == "balance" and (clustering is None or not clustering.is_soft):
+        raise ValueError(
+            "The clustering loss 'balance' needs one with soft assignments beside it, "
+            f"such as 'hardening'. Got {name!r} with "
+            f"{type(clustering).__name__ if clustering else 'none'}."
+        )
+    return COMPANIONS[name](n_clusters, clustering)
+
+
+def _as_weights(weights, n_losses):
+    if isinstance(weights, Real):
+        return (float(weights),) * n_losses
+    weights = tuple(weights)
+    if len(weights) != n_losses or not all(
+        isinstance(w, Real) and w >= 0 for w in weights
+    ):
+        raise ValueError(
+            "The 'clustering_weight' parameter must be a non-negative number, or a "
+            f"tuple with one for each of the {n_losses} clustering losses. "
+            f"Got {weights!r}."
+        )
+    return weights
+
+
+def _check(losses, n_clusters):
+    for loss in losses:
+        known = isinstance(loss, Objective) or loss in NAMES
+        if not known:
+            raise ValueError(
+                "The 'clustering_loss' parameter must be None, a name of "
+                f"{sorted(NAMES)}, an Objective, or a tuple of these. Got {loss!r}."
+            )
+    assigning = [
+        loss
+        for loss in losses
+        if isinstance(loss, ClusteringObjective) or loss in CLUSTERINGS
+    ]
+    if len(assigning) > 1:
+        raise ValueError(
+            "Only one of the clustering losses may assign rows to clusters. "
+            f"Got {losses!r}."
+        )
+    size = getattr(assigning[0], "n_clusters", n_clusters) if assigning else n_clusters
+    if size != n_clusters:
+        raise ValueError(
+            f"n_clusters={n_clusters} conflicts with the clustering loss, which has "
+            f"n_clusters={size}."
+        )

@@ -1,0 +1,85 @@
+"""Learning rates relative to the curvature of reconstructing the data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from skdeepcluster.engine._phases import OptimizerSpec
+
+_CURVATURE_ROWS = 2048
+_POWER_ITERATIONS = 30
+_FLAT = 1e-12
+# Of reconstruction, relative to the curvature: the default of pretraining.
+_STABLE_RATE = 0.02
+
+
+def relative_to(x: Tensor, optimizer: OptimizerSpec) -> OptimizerSpec:
+    r"""Optimizer for reconstructing `x`, its learning rate relative to the curvature.
+
+    The largest stable learning rate of gradient descent is inverse to the largest
+    curvature, and for a mean squared error over D features that goes with
+    :math:`\lambda / D`, where :math:`\lambda` is the largest eigenvalue of
+    :math:`E[x x^\top]`: iris, with one dominant direction, diverges at a rate at which
+    text, with none, has hardly begun. So the rate of "sgd" is divided by it. Adam does
+    this by itself.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n_samples, n_features)
+    optimizer : OptimizerSpec
+
+    Returns
+    -------
+    optimizer : OptimizerSpec
+    """
+    if optimizer.name != "sgd":
+        return optimizer
+    return replace(optimizer, learning_rate=_relative(x, optimizer.learning_rate))
+
+
+def limited_to(x: Tensor, optimizer: OptimizerSpec, steepness: float) -> OptimizerSpec:
+    """Optimizer for a loss with a reconstruction of `x`, its rate not beyond stability.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n_samples, n_features)
+    optimizer : OptimizerSpec
+    steepness : float
+        Of the reconstruction with its weight, as ``Objective.steepness`` gives it; 0
+        sets no limit.
+
+    Returns
+    -------
+    optimizer : OptimizerSpec
+    """
+    if optimizer.name != "sgd" or steepness == 0:
+        return optimizer
+    limit = _relative(x, _STABLE_RATE) / steepness
+    return replace(optimizer, learning_rate=min(optimizer.learning_rate, limit))
+
+
+def _relative(x: Tensor, rate: float) -> float:
+    curvature = largest_eigenvalue(x) / x.shape[1]
+    if curvature < _FLAT:  # constant data, but for rounding
+        return rate
+    # Three digits: rounding of sums, which varies with the threads, does not show.
+    return float(f"{rate / curvature:.3g}")
+
+
+@torch.no_grad()
+def largest_eigenvalue(x: Tensor) -> float:
+    """Largest eigenvalue of the second moments of (evenly spaced) rows of `x`."""
+    step = max(1, len(x) // _CURVATURE_ROWS)
+    rows = x[::step].cpu().double()
+    direction = rows[rows.square().sum(dim=1).argmax()]
+    value = 0.0
+    for _ in range(_POWER_ITERATIONS):
+        norm = direction.norm()
+        if norm == 0:
+            return 0.0
+        direction = rows.T @ (rows @ (direction / norm)) / len(rows)
+        value = float(direction.norm())
+    return value

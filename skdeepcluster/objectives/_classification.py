@@ -1,0 +1,102 @@
+r"""Cluster classification: clusters of the embedding as classes to be learnt.
+
+.. math::
+    L_i = -\ln q_{i, c_i}, \qquad
+    q_i = \mathrm{softmax}(W z_i + b)
+
+with pseudo-labels c from k-means on the embedding of all data.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from skdeepcluster.kmeans import lloyd, nearest_center
+from skdeepcluster.objectives._base import Batch, ClusteringObjective, in_double
+from skdeepcluster.utils._reduce import Reduce, identity
+
+
+class ClusterClassification(ClusteringObjective):
+    r"""Cross-entropy of a softmax layer to the clusters that k-means finds.
+
+    The layer starts where it decides as the centres do: with
+    :math:`W = 2 M / \bar d`, :math:`b_k = -\lVert \mu_k \rVert^2 / \bar d`, where
+    :math:`\bar d` is the mean squared distance to the nearest centre. Every `refresh`
+    runs Lloyd's iteration from the centres as they stand, which keeps the numbers of
+    the clusters, and takes its labels. Labels of rows are those of the layer.
+
+    Parameters
+    ----------
+    n_clusters : int
+    n_init : int, default=20
+        Restarts of the k-means that gives the first centres.
+
+    References
+    ----------
+    C.-C. Hsu and C.-W. Lin, "CNN-based Joint Clustering and Representation Learning
+    with Feature Drift Compensation for Large-scale Image Data", IEEE Transactions on
+    Multimedia 20(2), 2018.
+    """
+
+    learns_centers = False
+
+    def __init__(self, n_clusters: int, n_init: int = 20) -> None:
+        super().__init__(n_clusters, n_init)
+        self.weight = nn.Parameter(torch.empty(0))
+        self.bias = nn.Parameter(torch.empty(0))
+
+    def initialise(
+        self,
+        z: Tensor,
+        weight: Tensor | None,
+        rng: torch.Generator,
+        reduce: Reduce = identity,
+    ) -> None:
+        """Centres of k-means on `z`, and the layer that decides as they do."""
+        super().initialise(z, weight, rng, reduce)
+        _, apart = nearest_center(z, self.centers)
+        counts = torch.ones_like(apart)
+        if weight is not None:
+            counts = in_double(weight).to(apart)
+        total = reduce(torch.stack([(counts * apart).sum(), counts.sum()]))
+        squared = self.centers.square().sum(dim=1)
+        # Where every row is a centre, the sharpest layer that rounding leaves of use.
+        sharpest = torch.finfo(z.dtype).eps * float(squared.max())
+        spread = max(float(total[0] / total[1]), sharpest) or 1.0
+        self.weight = nn.Parameter(2 * self.centers / spread)
+        self.bias = nn.Parameter(-squared / spread)
+
+    def refresh(
+        self, z: Tensor, weight: Tensor | None = None, reduce: Reduce = identity
+    ) -> Tensor:
+        """Pseudo-label of every row, (n,)."""
+        found = lloyd(z, self.centers, weight=weight, reduce=reduce)
+        self.centers.copy_(found.centers)
+        return found.labels.to(z.device)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Cross-entropy of each row to its pseudo-label, (b,)."""
+        if batch.target is None:
+            raise ValueError(
+                "ClusterClassification needs batch.target, from refresh. Got None."
+            )
+        return cross_entropy(self._scores(batch.z), batch.target, reduction="none")
+
+    def log_q(self, z: Tensor) -> Tensor:
+        """Log of the softmax layer's answers, (n, k)."""
+        return self._scores(z).log_softmax(dim=1)
+
+    def reorder(self, order: Tensor) -> None:
+        """Renumber the clusters: new cluster j is old cluster ``order[j]``."""
+        super().reorder(order)
+        with torch.no_grad():
+            order = order.to(self.weight.device)
+            self.weight.copy_(self.weight[order])
+            self.bias.copy_(self.bias[order])
+
+    def _scores(self, z: Tensor) -> Tensor:
+        # Not a matrix product, whose rounding of a row depends on the rows beside it.
+        products = z.unsqueeze(1) * self.weight.to(z)  # (n, k, d)
+        return products.sum(dim=2) + self.bias.to(z)

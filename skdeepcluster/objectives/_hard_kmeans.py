@@ -1,0 +1,184 @@
+r"""Hard k-means in the embedding, and the running means of DCN.
+
+.. math::
+    L_i = \lVert z_i - \mu_{s_i} \rVert^2, \qquad
+    s_i = \arg\min_k \lVert z_i - \mu_k \rVert^2
+
+Assignments and centres are constants of a step: they move between steps.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+from torch import Tensor
+
+from skdeepcluster.kmeans import lloyd, nearest_center
+from skdeepcluster.objectives._base import Batch, ClusteringObjective, in_double
+from skdeepcluster.utils._reduce import Reduce, identity
+
+_LOGGER = logging.getLogger("skdeepcluster")
+_EXPLICIT = "donot_use_mm_for_euclid_dist"
+_TINY = torch.finfo(torch.float64).tiny
+
+
+class HardKMeans(ClusteringObjective):
+    """Squared distance to the centre of the row's cluster.
+
+    Every `refresh` runs Lloyd's iteration from the centres as they stand and assigns
+    all rows anew.
+
+    Parameters
+    ----------
+    n_clusters : int
+    n_init : int, default=20
+        Restarts of the k-means that gives the first centres.
+
+    References
+    ----------
+    E. Aljalbout, V. Golkov, Y. Siddiqui and D. Cremers, "Clustering with Deep Learning:
+    Taxonomy and New Methods", arXiv:1801.07648, 2018.
+    """
+
+    learns_centers = False
+
+    def refresh(
+        self, z: Tensor, weight: Tensor | None = None, reduce: Reduce = identity
+    ) -> Tensor:
+        """Cluster of every row, (n,), once the centres are the means of their rows."""
+        found = lloyd(z, self.centers, weight=weight, reduce=reduce)
+        self.centers.copy_(found.centers)
+        return found.labels.to(z.device)
+
+    def finish(
+        self,
+        z: Tensor,
+        weight: Tensor | None,
+        rng: torch.Generator,
+        reduce: Reduce = identity,
+    ) -> None:
+        """Let the centres be the means of their rows in the final embedding."""
+        self.refresh(z, weight, reduce)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Squared distance of each row to the centre it is assigned to, (b,)."""
+        if batch.target is None:
+            raise ValueError(
+                f"{type(self).__name__} needs batch.target, from refresh. Got None."
+            )
+        return (batch.z - self.centers[batch.target]).square().sum(dim=1)
+
+
+class KMeansReadout(HardKMeans):
+    """K-means on an embedding that other losses shape: it adds nothing to them.
+
+    Parameters
+    ----------
+    n_clusters : int
+    n_init : int, default=20
+        Restarts of the k-means that gives the first centres.
+    """
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Zero for each row, (b,)."""
+        return batch.z.new_zeros(len(batch.z))
+
+
+class RunningKMeans(HardKMeans):
+    r"""Hard k-means whose centres follow every batch, as in DCN.
+
+    After a step the rows of the batch are embedded anew and assigned to the nearest
+    centre, and each centre moves to the mean of all rows it ever counted:
+
+    .. math:: \mu_k \leftarrow \frac{c_k \mu_k + \sum_{i: s_i = k} z_i}{c_k + m_k},
+        \qquad c_k \leftarrow c_k + m_k
+
+    for the :math:`m_k` rows of the batch in cluster k: the closed form of equation (8)
+    of the paper, row by row. A cluster without rows at a `refresh` moves to the row
+    that is farthest from its centre.
+
+    Parameters
+    ----------
+    n_clusters : int
+    n_init : int, default=20
+        Restarts of the k-means that gives the first centres.
+    count_init : int, default=100
+        Rows that every centre has counted at the start.
+
+    References
+    ----------
+    B. Yang, X. Fu, N. D. Sidiropoulos and M. Hong, "Towards K-means-friendly Spaces:
+    Simultaneous Deep Learning and Clustering", ICML 2017.
+    """
+
+    counts: Tensor
+
+    def __init__(
+        self, n_clusters: int, n_init: int = 20, count_init: int = 100
+    ) -> None:
+        super().__init__(n_clusters, n_init)
+        self.count_init = count_init
+        counts = torch.full((n_clusters,), float(count_init))
+        self.register_buffer("counts", counts)
+
+    def initialise(
+        self,
+        z: Tensor,
+        weight: Tensor | None,
+        rng: torch.Generator,
+        reduce: Reduce = identity,
+    ) -> None:
+        """Centres of k-means on `z`, counting from the start."""
+        super().initialise(z, weight, rng, reduce)
+        self.counts.fill_(self.count_init)
+
+    def refresh(
+        self, z: Tensor, weight: Tensor | None = None, reduce: Reduce = identity
+    ) -> Tensor:
+        """Nearest centre of every row, (n,); clusters without rows start again."""
+        labels, squared = nearest_center(z, self.centers)
+        counted = torch.ones_like(squared)
+        if weight is not None:
+            counted = in_double(weight).to(squared)
+        members = torch.bincount(labels, counted, minlength=self.n_clusters)
+        empty = (reduce(members) == 0).nonzero().squeeze(1).tolist()
+        for k in empty:
+            # A row without weight is none, and later clusters need other rows.
+            farthest = int((squared * (counted > 0)).argmax())
+            self.centers[k] = z[farthest]
+            self.counts[k] = self.count_init
+            labels, squared = nearest_center(z, self.centers)
+        if empty:
+            _LOGGER.info("%d empty clusters start again at far rows", len(empty))
+        return labels.to(z.device)
+
+    def finish(
+        self,
+        z: Tensor,
+        weight: Tensor | None,
+        rng: torch.Generator,
+        reduce: Reduce = identity,
+    ) -> None:
+        """Leave the centres as the last step left them."""
+
+    def after_step(self, batch: Batch) -> Tensor:
+        """Assign the rows of the batch and let the centres follow; the labels, (b,)."""
+        # Plain sums, as the checks of the k-means functions make a GPU wait.
+        z, centers = in_double(batch.z), in_double(self.centers)
+        labels = torch.cdist(z, centers, compute_mode=_EXPLICIT).argmin(dim=1)
+        belongs = labels == torch.arange(self.n_clusters, device=z.device)[:, None]
+        counted = belongs.to(z)  # (k, b)
+        if batch.weight is not None:
+            counted = counted * in_double(batch.weight)
+        members = counted.sum(dim=1)
+        total = in_double(self.counts) + members
+        step = counted @ z - members[:, None] * centers
+        self.centers.copy_(centers + step / total.clamp(min=_TINY)[:, None])
+        self.counts.copy_(total)
+        return labels.to(batch.z.device)
+
+    def reorder(self, order: Tensor) -> None:
+        """Renumber the clusters: new cluster j is old cluster ``order[j]``."""
+        super().reorder(order)
+        self.counts.copy_(self.counts[order.to(self.counts.device)])
