@@ -115,7 +115,7 @@ class Trainer:
         z = self.embed()
         before = objective.assign(z)
         rng = self.streams.generator("recluster")
-        objective.initialise(z, self.weight, rng)
+        objective.recluster(z, self.weight, rng)
         objective.to(self.compute.device)
         order = aligned(objective.assign(z), before, objective.n_clusters)
         objective.reorder(order)

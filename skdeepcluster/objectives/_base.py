@@ -172,6 +172,20 @@ class ClusteringObjective(Objective):
         )
         self._put_centers(result.centers.to(z))
 
+    def recluster(
+        self,
+        z: Tensor,
+        weight: Tensor | None,
+        rng: torch.Generator,
+        reduce: Reduce = identity,
+    ) -> None:
+        """Forget the centres: take those of k-means on `z`."""
+        self.initialise(z, weight, rng, reduce)
+
+    def _centers_like(self, z: Tensor) -> Tensor:
+        # The device first: not every device has float64.
+        return self.centers.to(z.device).to(z.dtype)
+
     def _put_centers(self, centers: Tensor) -> None:
         if self.learns_centers:
             self.centers = nn.Parameter(centers)

@@ -150,7 +150,7 @@ class RunningKMeans(HardKMeans):
             self.counts[k] = self.count_init
             labels, squared = nearest_center(z, self.centers)
         if empty:
-            _LOGGER.info("%d empty clusters start again at far rows", len(empty))
+            _LOGGER.info("clusters without rows that start again: %d", len(empty))
         return labels.to(z.device)
 
     def finish(

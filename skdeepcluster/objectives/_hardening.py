@@ -127,4 +127,4 @@ class Hardening(ClusteringObjective):
 
     def log_q(self, z: Tensor) -> Tensor:
         """Log of the soft assignments of equation (1), (n, k)."""
-        return student_t_log_q(z, self.centers.to(z), self.alpha)
+        return student_t_log_q(z, self._centers_like(z), self.alpha)

@@ -47,6 +47,11 @@ class LocalityPreserving(Objective):
 
     def __init__(self, n_neighbors: int = 10) -> None:
         super().__init__()
+        if n_neighbors < 1:
+            raise ValueError(
+                "The 'n_neighbors' parameter of LocalityPreserving must be at least 1. "
+                f"Got {n_neighbors!r} instead."
+            )
         self.n_neighbors = n_neighbors
         self.register_buffer("neighbors", torch.empty(0, dtype=torch.int64))
         self.register_buffer("similarity", torch.empty(0))

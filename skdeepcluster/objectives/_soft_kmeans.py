@@ -72,6 +72,11 @@ class SoftKMeans(ClusteringObjective):
         annealing_epochs: int = 0,
     ) -> None:
         super().__init__(n_clusters, n_init)
+        if not alpha >= 0:
+            raise ValueError(
+                "The 'alpha' parameter of SoftKMeans must be in the range [0, inf]. "
+                f"Got {alpha!r} instead."
+            )
         self.annealing_epochs = annealing_epochs
         # A plain number: a tensor would make a GPU wait at every step.
         self.alpha = annealing_schedule()[0] if annealing_epochs else float(alpha)
@@ -105,12 +110,27 @@ class SoftKMeans(ClusteringObjective):
         )
         self._put_centers(centers.to(z))
 
+    def recluster(
+        self,
+        z: Tensor,
+        weight: Tensor | None,
+        rng: torch.Generator,
+        reduce: Reduce = identity,
+    ) -> None:
+        """Forget the centres: take those of k-means on `z`, annealed or not."""
+        super().initialise(z, weight, rng, reduce)
+
     def on_epoch(self, epoch: int) -> None:
         """Anneal alpha."""
         if self.annealing_epochs:
-            at = epoch * _ANNEALING_VALUES // self.annealing_epochs
-            alphas = annealing_schedule()
-            self.alpha = alphas[min(at, _ANNEALING_VALUES - 1)]
+            self.alpha = annealing_schedule()[self._stage(epoch)]
+
+    def _stage(self, epoch: int) -> int:
+        """Which value of alpha an epoch has: equal shares, and the last one reached."""
+        epochs, last = self.annealing_epochs, _ANNEALING_VALUES - 1
+        if epochs > last:
+            return min(epoch * _ANNEALING_VALUES // epochs, last)
+        return round((epoch + 1) * last / epochs)
 
     def loss(self, batch: Batch) -> Tensor:
         """Weighted squared distances of each row, (b,)."""
@@ -124,7 +144,7 @@ class SoftKMeans(ClusteringObjective):
         return self._log_g(self._squared(z))
 
     def _squared(self, z: Tensor) -> Tensor:
-        return (z.unsqueeze(1) - self.centers.to(z)).square().sum(dim=2)  # (n, k)
+        return (z.unsqueeze(1) - self._centers_like(z)).square().sum(dim=2)  # (n, k)
 
     def _log_g(self, squared: Tensor) -> Tensor:
         # From the smallest distance on: large ones must not overflow first.

@@ -30,6 +30,11 @@ class GroupSparsity(Objective):
 
     def __init__(self, n_groups: int) -> None:
         super().__init__()
+        if n_groups < 1:
+            raise ValueError(
+                "The 'n_groups' parameter of GroupSparsity must be at least 1. "
+                f"Got {n_groups!r} instead."
+            )
         self.n_groups = n_groups
 
     def loss(self, batch: Batch) -> Tensor:

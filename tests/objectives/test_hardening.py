@@ -6,6 +6,7 @@ import torch
 from skdeepcluster.objectives import (
     Batch,
     Hardening,
+    _base,
     _hardening,
     kl_divergence,
     student_t_log_q,
@@ -191,6 +192,12 @@ def test_uniform_assignments_are_a_fixed_point():
     torch.testing.assert_close(z.grad, torch.zeros(3, 2).double(), **zero)
 
 
+def test_equal_rows_are_a_fixed_point():
+    """Their target is their assignment, uniform or not."""
+    q = double([[0.7, 0.2, 0.1]] * 4)
+    torch.testing.assert_close(target_distribution(q), q, **TOLERANCE)
+
+
 def test_target_has_no_gradient():
     z, centers = random_case()
     q = q_of(z.requires_grad_(), centers)
@@ -241,7 +248,7 @@ def test_blocks_do_not_change_the_target(monkeypatch):
         sizes.append(len(z))
         return original(z, *args)
 
-    monkeypatch.setattr(_hardening, "_BLOCK_ELEMENTS", 10 * centers.numel())
+    monkeypatch.setattr(_base, "_BLOCK_ELEMENTS", 10 * centers.numel())
     monkeypatch.setattr(_hardening, "student_t_log_q", spy)
     torch.testing.assert_close(objective.refresh(z), whole, rtol=1e-14, atol=0)
     assert sizes == [10] * 10 + [1]

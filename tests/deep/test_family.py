@@ -1,0 +1,267 @@
+"""The methods of the autoencoder family, fitted."""
+
+import numpy as np
+import pytest
+import torch
+from dec_cases import X, Y
+from sklearn.base import clone
+from sklearn.datasets import make_blobs
+from sklearn.metrics import adjusted_rand_score
+
+from skdeepcluster import (
+    DCJC,
+    DCN,
+    DEC,
+    DEKM,
+    IDEC,
+    DeepClustering,
+    DeepKMeans,
+)
+from skdeepcluster.architectures import ConvAutoencoder, UnpoolingAutoencoder
+from skdeepcluster.kmeans import nearest_center
+from skdeepcluster.objectives import Hardening, Reconstruction, SoftKMeans
+
+SMALL = {
+    "n_clusters": 3,
+    "hidden_layer_sizes": (8,),
+    "embedding_size": 2,
+    "pretrain_epochs": 20,
+    "max_iter": 5,
+    "batch_size": 40,
+    "n_init": 3,
+    "random_state": 0,
+}
+FAMILY = [
+    DEC(**SMALL),
+    IDEC(**SMALL),
+    DCN(**SMALL),
+    DeepKMeans(**SMALL),
+    DEKM(**SMALL),
+    DCJC(**SMALL),
+    DeepClustering(**SMALL),
+]
+each_method = pytest.mark.parametrize("method", FAMILY, ids=lambda m: type(m).__name__)
+
+
+def fit(method, **params):
+    return clone(method).set_params(**params).fit(X)
+
+
+def state(model, part=""):
+    return {
+        name: value.numpy().tobytes()
+        for name, value in model.module_.state_dict().items()
+        if name.startswith(part)
+    }
+
+
+def bits(model):
+    return state(model), model.labels_.tobytes(), model.cluster_centers_.tobytes()
+
+
+@each_method
+def test_separated_clusters_are_found(method):
+    assert adjusted_rand_score(Y, fit(method).labels_) == 1.0
+
+
+def test_annealing_finds_them_too():
+    model = DeepKMeans(**{**SMALL, "alpha": "annealing", "max_iter": 200}).fit(X)
+    assert "pretraining" not in model.history_
+    assert len(model.history_["clustering"]["loss"]) == 200
+    assert model.objective_.alpha == pytest.approx(28.1325781475)
+    assert adjusted_rand_score(Y, model.labels_) > 0.5
+
+
+@each_method
+def test_methods_share_a_pretraining(method, tmp_path, caplog):
+    fit(DEC(**SMALL), memory=str(tmp_path))
+    with caplog.at_level("INFO", logger="skdeepcluster"):
+        shared = fit(method, memory=str(tmp_path))
+    assert "taken from the cache" in caplog.text
+    assert bits(shared) == bits(fit(method))
+
+
+@each_method
+def test_decoder_learns_where_it_is_asked(method):
+    trained = fit(method)
+    before = fit(DEC(**SMALL))  # whose clustering phase has no reconstruction
+    same = state(trained, "decoder") == state(before, "decoder")
+    assert same == isinstance(method, DEC | DEKM)
+    assert state(trained, "encoder") != state(fit(method, max_iter=1), "encoder")
+
+
+def test_soft_assignments_only_where_the_method_has_them():
+    for method in (DCN(), DEKM(), DeepKMeans(assignment="hard")):
+        assert not hasattr(method, "predict_proba")
+    assert not hasattr(DCJC(clustering_loss="hard_kmeans"), "predict_proba")
+    for loss in ("scatter", None, "locality", "hard_kmeans"):
+        assert not hasattr(DeepClustering(clustering_loss=loss), "predict_proba")
+    for loss in ("hardening", "classification", ("balance", SoftKMeans(8))):
+        assert hasattr(DeepClustering(clustering_loss=loss), "predict_proba")
+
+
+@pytest.mark.parametrize("method", [DCN(**SMALL), DEKM(**SMALL)])
+def test_hard_labels_are_the_nearest_centre(method):
+    model = fit(method)
+    z = torch.as_tensor(model.transform(X))
+    centers = torch.as_tensor(model.cluster_centers_)
+    np.testing.assert_array_equal(model.labels_, nearest_center(z, centers)[0])
+
+
+def test_gamma_of_zero_only_goes_on_reconstructing():
+    """The joint phase without its clustering loss is the autoencoder's, bit for bit."""
+    with_loss = fit(IDEC(**SMALL), gamma=0.0)
+    without = fit(DeepClustering(**SMALL), clustering_loss=None)
+    assert state(with_loss) == state(without)
+    assert state(with_loss) != state(fit(IDEC(**SMALL), gamma=0.1))
+
+
+def test_pretraining_alone_leaves_no_centre_moved():
+    model = fit(IDEC(**SMALL), gamma=0.0, max_iter=1)
+    start = fit(IDEC(**SMALL), gamma=0.0, max_iter=3)
+    np.testing.assert_array_equal(model.cluster_centers_, start.cluster_centers_)
+
+
+def test_dcn_counts_every_row():
+    model = fit(DCN(**SMALL), count_init=7, tol=0.0)
+    assert float(model.objective_.counts.sum()) == 3 * 7 + 5 * len(X)
+
+
+def test_embedding_of_deep_kmeans_has_a_column_per_cluster():
+    settings = {**SMALL, "embedding_size": None}
+    assert DeepKMeans(**settings).fit(X).transform(X).shape == (len(X), 3)
+    assert IDEC(**settings).fit(X).transform(X).shape == (len(X), 10)
+
+
+def test_dekm_reduces_the_scatter_within_clusters():
+    noisy, _ = make_blobs(300, n_features=5, centers=3, cluster_std=3, random_state=0)
+    settings = {**SMALL, "tol": 0.0, "update_interval": 8, "embedding_size": 4}
+
+    def share_within(epochs):
+        model = DEKM(**{**settings, "max_iter": epochs}).fit(noisy)
+        z = model.transform(noisy)
+        within = np.square(z - model.cluster_centers_[model.labels_]).sum()
+        return within / np.square(z - z.mean(axis=0)).sum()
+
+    assert share_within(40) < 0.7 * share_within(1)
+
+
+def test_reclustering_is_kmeans_on_the_final_embedding():
+    model, without = fit(DCJC(**SMALL)), fit(DeepClustering(**SMALL, **AS_DCJC))
+    assert state(model) == state(without)
+    assert adjusted_rand_score(model.labels_, without.labels_) == 1.0
+    z = model.transform(X)
+    means = [z[model.labels_ == k].mean(axis=0) for k in range(3)]
+    np.testing.assert_allclose(model.cluster_centers_, means, rtol=1e-5)
+    assert not np.allclose(without.cluster_centers_, means, rtol=1e-5)
+    assert len(model.history_["reclustering"]["label_change"]) == 1
+
+
+AS_DCJC = {"clustering_weight": 1.0, "learning_rate": 0.01}
+
+
+# --- presets ----------------------------------------------------------------
+
+
+def _deep_kmeans_as_custom():
+    return {
+        "clustering_loss": "soft_kmeans",
+        "clustering_weight": 1.0,
+        "reconstruction_reduction": "sum",
+        "optimizer": "adam",
+        "learning_rate": 1e-3,
+    }
+
+
+@pytest.mark.parametrize(
+    "method, settings",
+    [
+        (
+            DEC(**SMALL),
+            {
+                "clustering_weight": 1.0,
+                "reconstruction_weight": 0.0,
+                "learning_rate": 0.01,
+            },
+        ),
+        (IDEC(**SMALL), {}),
+        (DeepKMeans(**SMALL), _deep_kmeans_as_custom()),
+        (
+            DeepKMeans(**SMALL, alpha=3.0),
+            {**_deep_kmeans_as_custom(), "clustering_loss": SoftKMeans(3, 3.0, 3)},
+        ),
+        (DCJC(**SMALL), {**AS_DCJC, "recluster": True}),
+        (
+            DCJC(**SMALL, clustering_loss="hard_kmeans"),
+            {**AS_DCJC, "recluster": True, "clustering_loss": "hard_kmeans"},
+        ),
+        (
+            DCN(**SMALL),
+            {
+                "clustering_loss": "running_kmeans",
+                "clustering_weight": 0.05,
+                "reconstruction_reduction": "sum",
+                "optimizer": "adam",
+                "learning_rate": 1e-4,
+            },
+        ),
+        (
+            DEKM(**SMALL),
+            {
+                "clustering_loss": "scatter",
+                "clustering_weight": 1.0,
+                "reconstruction_weight": 0.0,
+                "optimizer": "adam",
+                "learning_rate": 1e-3,
+                "update_interval": 40,
+                "tol": 5e-3,
+            },
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_published_methods_are_presets(method, settings):
+    assert bits(fit(DeepClustering(**SMALL), **settings)) == bits(fit(method))
+
+
+# --- convolutions -----------------------------------------------------------
+
+
+@each_method
+@pytest.mark.parametrize("network", [ConvAutoencoder, UnpoolingAutoencoder])
+def test_images(method, network):
+    images = np.random.RandomState(0).rand(60, 81).astype(np.float32)
+    shape = {"image_shape": (9, 9)}
+    if network is ConvAutoencoder:
+        shape |= {"channels": (4, 4), "kernel_sizes": (3, 3)}
+    model = clone(method).set_params(
+        architecture=network(**shape), pretrain_epochs=1, max_iter=1
+    )
+    model.fit(images)
+    np.testing.assert_array_equal(model.predict(images), model.labels_)
+    alone = [model.predict(images[[i]])[0] for i in (0, 7)]
+    np.testing.assert_array_equal(alone, model.labels_[[0, 7]])
+    assert model.inverse_transform(model.transform(images)).shape == (60, 81)
+
+
+def test_total_of_idec():
+    """T2.1: the weights of the phase on known losses."""
+    from skdeepcluster.engine import Budget
+    from skdeepcluster.objectives import Batch, target_distribution
+
+    z = torch.tensor([[0.0, 0], [1, 0], [3, 0]], dtype=torch.float64)
+    x = torch.tensor([[1.0, 2.0]] * 3, dtype=torch.float64)
+    x_hat = torch.tensor([[1.5, 1.0]] * 3, dtype=torch.float64)
+    phase = list(IDEC(n_clusters=2)._phases(Budget(3, 3)))[1]
+    total = 0.0
+    for objective, weight in phase.objectives.items():
+        target = None
+        if isinstance(objective, Hardening):
+            centers = torch.tensor([[0.0, 0], [2, 0]], dtype=torch.float64)
+            objective.centers = torch.nn.Parameter(centers)
+            target = target_distribution(objective.log_q(z).exp())
+        else:
+            assert isinstance(objective, Reconstruction)
+        batch = Batch(x=x, z=z, x_hat=x_hat, target=target)
+        total += weight * objective.loss(batch).mean().item()
+    assert total == pytest.approx(0.6304132924, abs=1e-9)
