@@ -126,11 +126,10 @@ class SoftKMeans(ClusteringObjective):
             self.alpha = annealing_schedule()[self._stage(epoch)]
 
     def _stage(self, epoch: int) -> int:
-        """Which value of alpha an epoch has: equal shares, and the last one reached."""
-        epochs, last = self.annealing_epochs, _ANNEALING_VALUES - 1
-        if epochs > last:
-            return min(epoch * _ANNEALING_VALUES // epochs, last)
-        return round((epoch + 1) * last / epochs)
+        """Which value of alpha an epoch has: equal shares, the last one at the end."""
+        if epoch + 1 >= self.annealing_epochs:
+            return _ANNEALING_VALUES - 1
+        return epoch * _ANNEALING_VALUES // self.annealing_epochs
 
     def loss(self, batch: Batch) -> Tensor:
         """Weighted squared distances of each row, (b,)."""

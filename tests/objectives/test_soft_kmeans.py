@@ -134,7 +134,7 @@ def test_schedule():
 @pytest.mark.parametrize(
     "epochs, epoch, index",
     [(200, 0, 0), (200, 4, 0), (200, 5, 1), (200, 199, 39), (200, 500, 39)]
-    + [(40, 7, 7), (80, 7, 3), (10, 1, 4), (1, 0, 0)],
+    + [(40, 7, 7), (80, 7, 3), (10, 1, 4), (10, 9, 39), (1, 0, 39)],
 )
 def test_annealing(epochs, epoch, index):
     objective = SoftKMeans(2, alpha=77.0, annealing_epochs=epochs)
