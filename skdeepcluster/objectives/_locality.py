@@ -61,7 +61,7 @@ class LocalityPreserving(Objective):
         rows = x.detach().cpu().numpy()
         if len(rows) < 2:
             raise ValueError(
-                f"LocalityPreserving needs at least 2 rows. Got {len(rows)}."
+                f"LocalityPreserving needs at least 2 rows. Got n_samples={len(rows)}."
             )
         n_neighbors = min(self.n_neighbors, len(rows) - 1)
         search = NearestNeighbors(n_neighbors=n_neighbors).fit(rows)

@@ -161,6 +161,21 @@ def test_reclustering_is_kmeans_on_the_final_embedding():
 AS_DCJC = {"clustering_weight": 1.0, "learning_rate": 0.01}
 
 
+def test_an_embedding_of_several_layers():
+    model = fit(DeepClustering(**SMALL), embedding_layers=(-2, -1))
+    z = model.transform(X)
+    assert z.shape == (len(X), 10)
+    assert model.cluster_centers_.shape == (3, 10)
+    np.testing.assert_array_equal(model.transform(X[[7]]), z[[7]])
+    assert model.inverse_transform(z).shape == X.shape
+    innermost = fit(DeepClustering(**SMALL), embedding_layers=(1,))
+    np.testing.assert_array_equal(
+        innermost.transform(X), fit(DeepClustering(**SMALL)).transform(X)
+    )
+    with pytest.raises(ValueError, match=r"must be in \[-2, 2\)"):
+        fit(DeepClustering(**SMALL), embedding_layers=(-3,))
+
+
 # --- presets ----------------------------------------------------------------
 
 

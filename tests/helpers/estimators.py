@@ -29,6 +29,18 @@ TINY = {
     "max_iter": 2,
     "n_init": 2,
 }
+
+
+class Noise:
+    """A transformation that can be pickled, and written the same everywhere."""
+
+    def __call__(self, x, generator):
+        return x + 0.1 * x.new_empty(x.shape).normal_(generator=generator)
+
+    def __repr__(self):
+        return "Noise()"
+
+
 # With a network; `score` is that of the neighbourhoods.
 DEEP = [
     DEC(n_clusters=3, **TINY),
@@ -38,7 +50,15 @@ DEEP = [
     DeepKMeans(n_clusters=3, assignment="hard", **TINY),
     DEKM(n_clusters=3, **TINY),
     DCJC(n_clusters=3, **TINY),
-    DeepClustering(n_clusters=3, **TINY),
+    DeepClustering(
+        n_clusters=3,
+        clustering_loss=("classification", "locality", "balance"),
+        denoising=0.2,
+        augmentation=Noise(),
+        schedule="ramp",
+        recluster=True,
+        **TINY,
+    ),
 ]
 # Without one; `score` is that of the neighbourhoods by the cosine.
 SHALLOW = [
