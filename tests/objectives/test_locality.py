@@ -90,7 +90,7 @@ def test_few_rows_have_all_others_as_neighbors(n_neighbors):
 
 
 def test_one_row_has_no_neighbor():
-    with pytest.raises(ValueError, match="at least 2 rows. Got 1"):
+    with pytest.raises(ValueError, match="at least 2 rows. Got n_samples=1"):
         LocalityPreserving().prepare(torch.zeros(1, 3))
 
 
