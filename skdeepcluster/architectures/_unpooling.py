@@ -78,6 +78,9 @@ class UnpoolingAutoencoder(Architecture):
     The default size of the embedding is that of the paper: 120, or 320 for images of
     64 x 64 and more.
 
+    Its module has no ``layer_pairs``: neither layer-wise pretraining nor an embedding
+    of several layers.
+
     References
     ----------
     .. [1] E. Aljalbout, V. Golkov, Y. Siddiqui and D. Cremers, "Clustering with Deep

@@ -200,7 +200,12 @@ class BaseDeepEstimator(
             streams,
             compute,
         )
+        key.update(self._representation())
         return PretrainingCache(check_memory(self.memory), key)
+
+    def _representation(self):
+        """What decides the embedding beside the network, for the key of the cache."""
+        return {}
 
     def _pretraining(self, budget):
         """Yield the pretraining of `budget`; nothing for a pretrained network."""
@@ -221,9 +226,9 @@ class BaseDeepEstimator(
         return Phase(
             "clustering",
             objectives,
-            epochs=budget.max_iter(self.max_iter),
             optimizer=OptimizerSpec(self.optimizer, self.learning_rate),
             **{
+                "epochs": budget.max_iter(self.max_iter),
                 "refresh_every": budget.update_interval(self.update_interval),
                 "stop": label_change(self.tol),
                 "limited_rate": True,

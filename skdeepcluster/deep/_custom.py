@@ -12,6 +12,7 @@ from skdeepcluster.engine import Ramp, Reclustering, label_change
 from skdeepcluster.objectives import (
     ClusteringObjective,
     Denoising,
+    KMeansReadout,
     Objective,
     Reconstruction,
     SelfAugmentation,
@@ -96,6 +97,9 @@ class DeepClustering(BaseDeepClusterer):
     Notes
     -----
     There is a ``predict_proba`` where the loss that assigns rows has soft assignments.
+
+    ``clustering_loss=None, reconstruction_weight=0`` trains nothing after pretraining:
+    it is k-means on the autoencoder's embedding, the baseline of every method here.
 
     References
     ----------
@@ -207,11 +211,20 @@ class DeepClustering(BaseDeepClusterer):
             network = ConcatenatedLayers(network, X.shape[1], layers)
         return scaling, network
 
+    def _representation(self):
+        layers = tuple(self.embedding_layers)
+        if layers == (-1,):
+            return {}
+        return {"embedding_layers": layers, "innermost": self.embedding_size}
+
     def _phases(self, budget):
         clustering = build_losses(
             self.clustering_loss, self.clustering_weight, self.n_clusters, self.n_init
         )
+        non_clustering = self._non_clustering()
         options = {}
+        if not non_clustering and {type(o) for o in clustering} == {KMeansReadout}:
+            options["epochs"] = 0  # k-means on the pretrained embedding
         if self.schedule == "ramp":
             epochs = ceil(budget.max_iter(self.max_iter) / 2)
             clustering = {o: Ramp(w, epochs) for o, w in clustering.items()}
@@ -220,7 +233,7 @@ class DeepClustering(BaseDeepClusterer):
             _alternate(clustering)
         if self.schedule != "joint":
             yield from self._pretraining(budget)
-        objectives = {**clustering, **self._non_clustering()}
+        objectives = {**clustering, **non_clustering}
         phase = self._clustering_phase(budget, objectives, **options)
         yield phase
         if self.recluster:

@@ -154,7 +154,12 @@ class DeepKMeans(BaseDeepClusterer):
 
     def _phases(self, budget):
         reconstruction = Reconstruction(reduction="sum")
-        if self.alpha == "annealing" and self._is_soft:
+        if self.alpha == "annealing" and not self._is_soft:
+            raise ValueError(
+                "alpha='annealing' needs assignment='soft'. "
+                f"Got assignment={self.assignment!r}."
+            )
+        if self.alpha == "annealing":
             epochs = budget.max_iter(self.max_iter)
             kmeans = SoftKMeans(self.n_clusters, annealing_epochs=epochs)
             options = {"stop": None}

@@ -176,6 +176,34 @@ def test_an_embedding_of_several_layers():
         fit(DeepClustering(**SMALL), embedding_layers=(-3,))
 
 
+def test_layers_of_the_embedding_do_not_share_a_pretraining(tmp_path):
+    """Both embeddings have 11 columns, of other networks."""
+    settings = {**SMALL, "memory": str(tmp_path)}
+    DEC(**{**settings, "embedding_size": 11}).fit(X)
+    both = {"embedding_layers": (-2, -1), "embedding_size": 3}
+    shared = DeepClustering(**{**settings, **both}).fit(X)
+    assert bits(shared) == bits(DeepClustering(**{**SMALL, **both}).fit(X))
+    first = {"embedding_layers": (0,), "embedding_size": 3}
+    DeepClustering(**{**settings, **first}).fit(X)
+    first["embedding_size"] = 2
+    shared = DeepClustering(**{**settings, **first}).fit(X)
+    assert bits(shared) == bits(DeepClustering(**{**SMALL, **first}).fit(X))
+
+
+def test_nothing_to_minimise_is_kmeans_on_the_pretrained_embedding():
+    nothing = {"clustering_loss": None, "reconstruction_weight": 0.0}
+    model = fit(DeepClustering(**SMALL), **nothing)
+    assert model.history_["clustering"]["loss"] == []
+    assert model.n_iter_ == 1
+    np.testing.assert_array_equal(model.labels_, model.initial_labels_)
+    np.testing.assert_array_equal(model.labels_, fit(DEC(**SMALL)).initial_labels_)
+
+
+def test_annealing_is_of_soft_assignments():
+    with pytest.raises(ValueError, match="'annealing' needs assignment='soft'"):
+        fit(DeepKMeans(**SMALL), alpha="annealing", assignment="hard")
+
+
 # --- presets ----------------------------------------------------------------
 
 
