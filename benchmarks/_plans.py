@@ -24,7 +24,10 @@ CONVOLUTIONAL = {
 }
 # Label -> estimator and other parameters than the defaults.
 VARIANTS = {
-    "DeepKMeans (annealing)": ("DeepKMeans", {"alpha": "annealing", "max_iter": 200}),
+    "DeepKMeans (annealing)": (
+        "DeepKMeans",
+        {"alpha": "annealing", "max_iter": 200, "learning_rate": 1e-3},
+    ),
     "DCJC (k-means)": (
         "DCJC",
         {"clustering_loss": "hard_kmeans", "clustering_weight": 0.1},

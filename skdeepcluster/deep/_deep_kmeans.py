@@ -48,7 +48,7 @@ class DeepKMeans(BaseDeepClusterer):
     {label_interval}
     {tol}
     {batch_size}
-    {adam_learning_rate}
+    {dcn_learning_rate}
     {n_init}
     {engine}
 
@@ -62,6 +62,10 @@ class DeepKMeans(BaseDeepClusterer):
 
     Notes
     -----
+    The authors go on with the Adam of their pretraining, at 1e-3. A new Adam takes its
+    first steps at full length in every weight, so the rate is a tenth of that here; for
+    "annealing", which starts from nothing, 1e-3 is right.
+
     `alpha` is in units of one over a squared distance in the embedding. With
     "annealing" the schedule is run to its end, whatever `tol` is.
 
@@ -110,7 +114,7 @@ class DeepKMeans(BaseDeepClusterer):
         update_interval="auto",
         tol=1e-3,
         batch_size=256,
-        learning_rate=1e-3,
+        learning_rate=1e-4,
         optimizer="adam",
         n_init=20,
         device="auto",

@@ -65,7 +65,8 @@ def test_separated_clusters_are_found(method):
 
 
 def test_annealing_finds_them_too():
-    model = DeepKMeans(**{**SMALL, "alpha": "annealing", "max_iter": 200}).fit(X)
+    annealed = {"alpha": "annealing", "max_iter": 200, "learning_rate": 1e-3}
+    model = DeepKMeans(**{**SMALL, **annealed}).fit(X)
     assert "pretraining" not in model.history_
     assert len(model.history_["clustering"]["loss"]) == 200
     assert model.objective_.alpha == pytest.approx(28.1325781475)
@@ -213,7 +214,7 @@ def _deep_kmeans_as_custom():
         "clustering_weight": 1.0,
         "reconstruction_reduction": "sum",
         "optimizer": "adam",
-        "learning_rate": 1e-3,
+        "learning_rate": 1e-4,
     }
 
 
