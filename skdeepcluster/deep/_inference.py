@@ -98,11 +98,11 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """
         device = self.device if is_available(self.device) else "cpu"
         compute = Compute.resolve(device, self.precision)
-        network = position_free(self.module_)
+        network = self.module_
         placed = {(p.device.type, p.dtype) for p in network.parameters()}
-        if placed <= {("cpu", compute.dtype)} and compute.device.type == "cpu":
-            return compute, network
-        return compute, copy.deepcopy(network).to(compute.device, compute.dtype)
+        if not placed <= {(compute.device.type, compute.dtype)}:
+            network = copy.deepcopy(network).to(compute.device, compute.dtype)
+        return compute, position_free(network)
 
 
 def check_answers(out):

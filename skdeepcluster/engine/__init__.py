@@ -8,7 +8,7 @@ from skdeepcluster.engine._devices import (
     memory_errors,
     reuse_host_memory,
 )
-from skdeepcluster.engine._inference import map_blocks, position_free
+from skdeepcluster.engine._inference import map_blocks
 from skdeepcluster.engine._net import TrainingDivergedError
 from skdeepcluster.engine._network import (
     build_network,
@@ -25,6 +25,7 @@ from skdeepcluster.engine._phases import (
     Reclustering,
     label_change,
 )
+from skdeepcluster.engine._position_free import position_free
 from skdeepcluster.engine._pretraining import (
     PRETRAININGS,
     Pretraining,

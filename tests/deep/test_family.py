@@ -136,7 +136,7 @@ def test_embedding_of_deep_kmeans_has_a_column_per_cluster():
 
 def test_dekm_reduces_the_largest_scatter_within_clusters():
     noisy, _ = make_blobs(300, n_features=5, centers=3, cluster_std=3, random_state=0)
-    settings = {**SMALL, "tol": 0.0, "pretrain_epochs": 200, "embedding_size": 4}
+    settings = {**SMALL, "tol": 0.0, "pretrain_epochs": 80, "embedding_size": 4}
 
     def largest_share(epochs):
         model = DEKM(**{**settings, "max_iter": epochs}).fit(noisy)
