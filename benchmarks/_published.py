@@ -23,7 +23,7 @@ mnist|DCN|.830 / .810 / .750|DCN paper, not reached by others
 mnist|DeepKMeans|.840 / .796 / -|DKM paper, pretrained
 mnist|DeepKMeans (annealing)|.823 / .780 / -|DKM paper, annealed
 mnist|IDEC (conv)|.890 / .885 / -|DCEC paper
-mnist|DEKM (conv)|.957 / .911 / -|DEKM authors' README, mean of 3
+mnist|DEKM (conv)|.958 / .911 / -|DEKM authors' README, mean of 3
 mnist|DCJC (unpooling)|.859 / .825 / -|authors' README, one run, 60,000 rows
 mnist|DCJC (k-means)|.781 / .796 / -|authors' README, their network
 usps|IDEC|.761 / .785 / -|IDEC paper
@@ -32,7 +32,7 @@ usps|DCN|.688 / .683 / -|DEC-DA paper
 usps|DeepKMeans|.757 / .776 / -|DKM paper, pretrained
 usps|DeepKMeans (annealing)|.755 / .730 / -|DKM paper, annealed
 usps|IDEC (conv)|.790 / .826 / -|DCEC paper
-usps|DEKM (conv)|.797 / .822 / -|DEKM authors' README, mean of 3
+usps|DEKM (conv)|.798 / .822 / -|DEKM authors' README, mean of 3
 coil20|DEKM (conv)|.690 / .801 / -|DEKM authors' README, 28 x 28, mean of 3
 coil20|DCJC (unpooling)|.762 / .848 / -|authors' README, 128 x 128
 coil20-128|DCJC (unpooling)|.762 / .848 / -|authors' README

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -84,11 +86,13 @@ class ConcatenatedLayers(nn.Module):
         return [encoder for encoder, _ in self.layer_pairs()]
 
 
-def _positions(layers: Sequence[int], n_layers: int) -> list[int]:
+def _positions(layers: Sequence[Any], n_layers: int) -> list[int]:
     """Positions from 0, in order, each once."""
-    if not layers or any(not -n_layers <= i < n_layers for i in layers):
+    fits = [isinstance(i, Integral) and -n_layers <= int(i) < n_layers for i in layers]
+    if not fits or not all(fits):
         raise ValueError(
-            f"The layers of the embedding must be in [{-n_layers}, {n_layers}), as the "
-            f"encoder has {n_layers}, and at least one. Got {tuple(layers)!r}."
+            "The layers of the embedding must be at least one int in "
+            f"[{-n_layers}, {n_layers}), as the encoder has {n_layers}. "
+            f"Got {tuple(layers)!r}."
         )
     return sorted({i % n_layers for i in layers})

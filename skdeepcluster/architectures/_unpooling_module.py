@@ -41,6 +41,7 @@ class UnpoolingAutoencoderModule(nn.Module):
             for shape, kernel in zip(shapes, kernel_sizes, strict=False)
         ]
         self.pool_size = pool_size
+        self.normalises = normalises
         channels = [shape[0] for shape in shapes]
         self.encoder = nn.ModuleList(
             nn.Sequential(
@@ -73,6 +74,12 @@ class UnpoolingAutoencoderModule(nn.Module):
     def encode(self, x: Tensor) -> Tensor:
         """Map (b, n_features) to (b, embedding_size)."""
         self._switches = None
+        if self.training and self.normalises and len(x) == 1:
+            raise ValueError(
+                "UnpoolingAutoencoder with batch_normalisation=True cannot be trained "
+                "on batches of one row. Got batch_size=1: take a larger one, or "
+                "batch_normalisation=False."
+            )
         h = x.unflatten(1, self.shapes[0])
         switches = []
         for stage in self.encoder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import contextmanager
 from numbers import Integral, Real
 
 import numpy as np
@@ -11,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted, check_memory, validate_data
 
-from skdeepcluster.architectures import DEFAULT_EMBEDDING_SIZE
+from skdeepcluster.architectures import DEFAULT_EMBEDDING_SIZE, ConcatenatedLayers
 from skdeepcluster.deep._inference import EmbeddingMixin, scaled_reader
 from skdeepcluster.engine import (
     OPTIMIZERS,
@@ -25,10 +26,13 @@ from skdeepcluster.engine import (
     Pretraining,
     PretrainingCache,
     RandomStreams,
+    Reclustering,
     Scaling,
     Trainer,
+    TrainingDivergedError,
     build_network,
     cache_key,
+    diverged,
     embedding_size_of,
     label_change,
     memory_errors,
@@ -179,13 +183,16 @@ class BaseDeepEstimator(
                 f"X has {X.shape[1]} features, but 'pretrained' was fitted with "
                 f"{source.n_features_in_} features."
             )
-        size = source._n_features_out
+        network = source.module_
+        if isinstance(network, ConcatenatedLayers):  # a representation, not a network
+            network = network.network
+        size = embedding_size_of(network, X.shape[1])
         if self.embedding_size not in (None, size):
             raise ValueError(
                 f"embedding_size={self.embedding_size} conflicts with 'pretrained', "
                 f"whose embedding has {size} columns: pass {size} or None."
             )
-        return source._scaling, copy.deepcopy(source.module_).requires_grad_(True)
+        return source._scaling, copy.deepcopy(network).requires_grad_(True)
 
     def _make_cache(self, X, streams, compute):
         unused = self.pretrained is not None
@@ -244,13 +251,30 @@ class BaseDeepEstimator(
         self.history_ = {}
         phases = list(self._phases(Budget(len(X), self.batch_size)))
         for phase in phases:
-            self.history_[phase.name] = phase.run(trainer)
+            self.history_[phase.name] = self._run_phase(phase, phases, trainer)
         self._finish(trainer, phases, X)
+
+    def _run_phase(self, phase, phases, trainer):
+        if not isinstance(phase, Reclustering):
+            return phase.run(trainer)
+        with self._blaming_clustering(phases):
+            return phase.run(trainer)
+
+    @contextmanager
+    def _blaming_clustering(self, phases):
+        """Name the phase that trained, where what follows it finds it diverged."""
+        try:
+            yield
+        except TrainingDivergedError as error:
+            phase = next(p for p in phases if p.name == "clustering")
+            epochs = len(self.history_["clustering"]["loss"])
+            raise diverged(phase, epochs) from error
 
     def _finish(self, trainer, phases, X):
         """Set the fitted attributes."""
         objective = phases[-1].clustering
-        trainer.finish(objective)
+        with self._blaming_clustering(phases):
+            trainer.finish(objective)
         for name, value in self._fitted_attributes(trainer, objective).items():
             setattr(self, name, value)
 

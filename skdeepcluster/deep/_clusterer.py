@@ -14,13 +14,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdeepcluster.deep._base import BaseDeepEstimator
 from skdeepcluster.deep._inference import check_answers
-from skdeepcluster.engine import diverged
+from skdeepcluster.engine import TrainingDivergedError
 from skdeepcluster.metrics import neighborhood_score, sample_rows
 from skdeepcluster.utils._sklearn import Interval
 
 
 def _has_soft_assignments(estimator):
-    return estimator._is_soft
+    fitted = getattr(estimator, "objective_", None)
+    return estimator._is_soft if fitted is None else fitted.is_soft
 
 
 class BaseDeepClusterer(ClusterMixin, BaseDeepEstimator):
@@ -54,10 +55,10 @@ class BaseDeepClusterer(ClusterMixin, BaseDeepEstimator):
         _warn_of_collapse(counts[order])
 
     def _final_labels(self, X, phases):
-        answers = self._assignments(X)
-        if not np.isfinite(answers).all():  # the very last step overflowed
-            phase = next(p for p in phases if p.name == "clustering")
-            raise diverged(phase, self.n_iter_)
+        with self._blaming_clustering(phases):  # the very last step may overflow
+            _check_diverged(self.cluster_centers_)
+            answers = self._assignments(X)
+            _check_diverged(answers)
         return _as_labels(answers)
 
     @available_if(_has_soft_assignments)
@@ -79,7 +80,7 @@ class BaseDeepClusterer(ClusterMixin, BaseDeepEstimator):
 
     def _assignments(self, X):
         """Soft assignments, (n, k), or hard ones as floats, (n,)."""
-        if self._is_soft:
+        if self.objective_.is_soft:
             return self._infer(self.objective_.soft_assign, X)
         return self._infer(_labels_or_nan(self.objective_), X)
 
@@ -123,6 +124,11 @@ class BaseDeepClusterer(ClusterMixin, BaseDeepEstimator):
         X = self._validate_new_data(X)
         X = X[sample_rows(len(X))]
         return neighborhood_score(X, _as_labels(check_answers(self._assignments(X))))
+
+
+def _check_diverged(numbers):
+    if not np.isfinite(numbers).all():
+        raise TrainingDivergedError("The clusters are not finite.")
 
 
 def _as_labels(assignments):

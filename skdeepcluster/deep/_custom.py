@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import ceil
 from numbers import Real
 
 from skdeepcluster.architectures import ConcatenatedLayers
@@ -226,9 +225,11 @@ class DeepClustering(BaseDeepClusterer):
         if not non_clustering and {type(o) for o in clustering} == {KMeansReadout}:
             options["epochs"] = 0  # k-means on the pretrained embedding
         if self.schedule == "ramp":
-            epochs = ceil(budget.max_iter(self.max_iter) / 2)
+            epochs = budget.max_iter(self.max_iter) // 2
             clustering = {o: Ramp(w, epochs) for o, w in clustering.items()}
             options["stop"] = label_change(self.tol, min_epochs=epochs)
+        if any(getattr(o, "annealing_epochs", 0) for o in clustering):
+            options["stop"] = None  # the schedule of alpha is run to its end
         if self.schedule == "alternating":
             _alternate(clustering)
         if self.schedule != "joint":

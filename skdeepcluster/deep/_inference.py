@@ -43,7 +43,10 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return check_answers(self._infer(lambda z: z, self._validate_new_data(X)))
 
     def inverse_transform(self, X):
-        """Decode embeddings, with the decoder as it stands after pretraining.
+        """Decode embeddings.
+
+        With the decoder as trained; where the clustering phase has no reconstruction,
+        that is as pretrained.
 
         Parameters
         ----------

@@ -82,6 +82,7 @@ def build_losses(losses, weights, n_clusters, n_init):
         elif isinstance(loss, str) and loss in CLUSTERINGS:
             clustering = CLUSTERINGS[loss](n_clusters, n_init)
     objectives = {}
+    _check_balanced(losses, clustering)
     for loss, weight in zip(losses, weights, strict=True):
         if isinstance(loss, str) and loss in COMPANIONS:
             objectives[_companion(loss, n_clusters, clustering)] = weight
@@ -102,6 +103,16 @@ def _companion(name, n_clusters, clustering):
     return COMPANIONS[name](n_clusters, clustering)
 
 
+def _check_balanced(losses, clustering):
+    for loss in losses:
+        if isinstance(loss, BalancedAssignment) and loss.clustering is not clustering:
+            raise ValueError(
+                "A BalancedAssignment in 'clustering_loss' must balance the clustering "
+                "loss beside it: pass (loss, BalancedAssignment(loss)). Got one of "
+                f"another {type(loss.clustering).__name__}."
+            )
+
+
 def _as_weights(weights, n_losses):
     if isinstance(weights, Real):
         return (float(weights),) * n_losses
@@ -119,16 +130,21 @@ def _as_weights(weights, n_losses):
 
 def _check(losses, n_clusters):
     for loss in losses:
-        known = isinstance(loss, Objective) or loss in NAMES
-        if not known:
+        named = isinstance(loss, str) and loss in NAMES
+        if not (named or isinstance(loss, Objective)):
             raise ValueError(
                 "The 'clustering_loss' parameter must be None, a name of "
                 f"{sorted(NAMES)}, an Objective, or a tuple of these. Got {loss!r}."
             )
+    if len({id(loss) for loss in losses}) < len(losses):
+        raise ValueError(
+            f"Each of the clustering losses must be there once. Got {losses!r}."
+        )
     assigning = [
         loss
         for loss in losses
-        if isinstance(loss, ClusteringObjective) or loss in CLUSTERINGS
+        if isinstance(loss, ClusteringObjective)
+        or (isinstance(loss, str) and loss in CLUSTERINGS)
     ]
     if len(assigning) > 1:
         raise ValueError(

@@ -109,7 +109,9 @@ class Ramp:
 
     def at(self, epoch: int) -> float:
         """Weight in epoch `epoch`, from 0."""
-        return self.weight * min(1.0, epoch / max(1, self.epochs))
+        return (
+            self.weight * min(1.0, epoch / self.epochs) if self.epochs else self.weight
+        )
 
 
 @dataclass(frozen=True, eq=False)

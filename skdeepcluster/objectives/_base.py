@@ -19,6 +19,11 @@ def in_double(z: Tensor) -> Tensor:
     return z.cpu().double() if z.device.type == "mps" else z.double()
 
 
+def like(state: Tensor, z: Tensor) -> Tensor:
+    """`state` on the device of `z`, then in its dtype: not every device has float64."""
+    return state.to(z.device).to(z.dtype)
+
+
 @dataclass(frozen=True)
 class Batch:
     """Everything a loss may look at for b rows.
@@ -183,8 +188,7 @@ class ClusteringObjective(Objective):
         self.initialise(z, weight, rng, reduce)
 
     def _centers_like(self, z: Tensor) -> Tensor:
-        # The device first: not every device has float64.
-        return self.centers.to(z.device).to(z.dtype)
+        return like(self.centers, z)
 
     def _put_centers(self, centers: Tensor) -> None:
         if self.learns_centers:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from skdeepcluster.kmeans import lloyd, nearest_center
-from skdeepcluster.objectives._base import Batch, ClusteringObjective, in_double
+from skdeepcluster.objectives._base import Batch, ClusteringObjective, in_double, like
 from skdeepcluster.utils._reduce import Reduce, identity
 
 
@@ -98,5 +98,5 @@ class ClusterClassification(ClusteringObjective):
 
     def _scores(self, z: Tensor) -> Tensor:
         # Not a matrix product, whose rounding of a row depends on the rows beside it.
-        products = z.unsqueeze(1) * self.weight.to(z)  # (n, k, d)
-        return products.sum(dim=2) + self.bias.to(z)
+        products = z.unsqueeze(1) * like(self.weight, z)  # (n, k, d)
+        return products.sum(dim=2) + like(self.bias, z)

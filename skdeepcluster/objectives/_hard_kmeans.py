@@ -15,7 +15,12 @@ import torch
 from torch import Tensor
 
 from skdeepcluster.kmeans import lloyd, nearest_center
-from skdeepcluster.objectives._base import Batch, ClusteringObjective, in_double
+from skdeepcluster.objectives._base import (
+    Batch,
+    ClusteringObjective,
+    Objective,
+    in_double,
+)
 from skdeepcluster.utils._reduce import Reduce, identity
 
 _LOGGER = logging.getLogger("skdeepcluster")
@@ -153,14 +158,8 @@ class RunningKMeans(HardKMeans):
             _LOGGER.info("clusters without rows that start again: %d", len(empty))
         return labels.to(z.device)
 
-    def finish(
-        self,
-        z: Tensor,
-        weight: Tensor | None,
-        rng: torch.Generator,
-        reduce: Reduce = identity,
-    ) -> None:
-        """Leave the centres as the last step left them."""
+    # The centres stay as the last step left them: no k-means at the end.
+    finish = Objective.finish
 
     def after_step(self, batch: Batch) -> Tensor:
         """Assign the rows of the batch and let the centres follow; the labels, (b,)."""

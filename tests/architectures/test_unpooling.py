@@ -237,3 +237,12 @@ def test_is_an_architecture():
 def test_wrong_parameters_are_named(params, match):
     with pytest.raises(ValueError, match=match):
         UnpoolingAutoencoder(**{"image_shape": (8, 8), **params}).build(64, 2)
+
+
+def test_batches_of_one_row():
+    module = UnpoolingAutoencoder((8, 8)).build(64, 3, seeded()).train()
+    with pytest.raises(ValueError, match="batch_size=1.*batch_normalisation=False"):
+        module.encode(torch.zeros(1, 64))
+    assert module.eval().encode(torch.zeros(1, 64)).shape == (1, 3)
+    plain = UnpoolingAutoencoder((8, 8), batch_normalisation=False)
+    assert plain.build(64, 3, seeded()).train().encode(torch.zeros(1, 64)).shape

@@ -18,6 +18,7 @@ from skdeepcluster import (
     DeepKMeans,
 )
 from skdeepcluster.architectures import ConvAutoencoder, UnpoolingAutoencoder
+from skdeepcluster.engine import TrainingDivergedError
 from skdeepcluster.kmeans import nearest_center
 from skdeepcluster.objectives import Hardening, Reconstruction, SoftKMeans
 
@@ -173,7 +174,7 @@ def test_an_embedding_of_several_layers():
     np.testing.assert_array_equal(
         innermost.transform(X), fit(DeepClustering(**SMALL)).transform(X)
     )
-    with pytest.raises(ValueError, match=r"must be in \[-2, 2\)"):
+    with pytest.raises(ValueError, match=r"at least one int in \[-2, 2\)"):
         fit(DeepClustering(**SMALL), embedding_layers=(-3,))
 
 
@@ -203,6 +204,39 @@ def test_nothing_to_minimise_is_kmeans_on_the_pretrained_embedding():
 def test_annealing_is_of_soft_assignments():
     with pytest.raises(ValueError, match="'annealing' needs assignment='soft'"):
         fit(DeepKMeans(**SMALL), alpha="annealing", assignment="hard")
+
+
+def test_a_pretrained_network_has_no_representation():
+    """Layers of the embedding are chosen anew, from the network itself."""
+    source = fit(DeepClustering(**SMALL), embedding_layers=(0,))
+    for layers, width in (((0,), 8), ((-1,), 2), ((-2, -1), 10)):
+        model = DeepClustering(**SMALL, pretrained=source, embedding_layers=layers)
+        assert model.fit(X).transform(X).shape == (len(X), width)
+    with pytest.raises(ValueError, match="embedding_size=8 conflicts"):
+        fit(DEC(**{**SMALL, "embedding_size": 8}), pretrained=source)
+
+
+@pytest.mark.parametrize("method", [DCN(**SMALL), DEKM(**SMALL), DCJC(**SMALL)])
+def test_divergence_at_the_very_end_names_the_phase(method):
+    far = {"optimizer": "adam", "learning_rate": 1e30, "max_iter": 1}
+    whole = {"batch_size": len(X), "update_interval": 9}
+    with pytest.raises(TrainingDivergedError, match="phase 'clustering'.*epoch 1"):
+        fit(method, **far, **whole)
+
+
+def test_parameters_set_after_the_fit_change_nothing():
+    model = fit(DeepClustering(**SMALL), clustering_loss="hard_kmeans")
+    model.set_params(clustering_loss="hardening")
+    np.testing.assert_array_equal(model.predict(X), model.labels_)
+    assert not hasattr(model, "predict_proba")
+
+
+def test_short_ramps_reach_their_weight():
+    def network(weight):
+        ramp = {"schedule": "ramp", "max_iter": 1, "clustering_weight": weight}
+        return state(fit(DeepClustering(**SMALL), **ramp))
+
+    assert network(0.1) != network(5.0)
 
 
 # --- presets ----------------------------------------------------------------
@@ -284,8 +318,10 @@ def test_images(method, network):
     )
     model.fit(images)
     np.testing.assert_array_equal(model.predict(images), model.labels_)
-    alone = [model.predict(images[[i]])[0] for i in (0, 7)]
-    np.testing.assert_array_equal(alone, model.labels_[[0, 7]])
+    z = model.transform(images)
+    assert np.unique(z, axis=0).shape == z.shape
+    for i in (0, 7, 59):
+        np.testing.assert_array_equal(model.transform(images[[i]]), z[[i]])
     assert model.inverse_transform(model.transform(images)).shape == (60, 81)
 
 

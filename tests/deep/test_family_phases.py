@@ -187,6 +187,12 @@ def test_ramp():
     assert losses(clustering)[Reconstruction] == 1.0
 
 
+def test_annealing_is_run_to_its_end():
+    annealed = SoftKMeans(8, annealing_epochs=50)
+    assert composed(clustering_loss=annealed)[1].stop is None
+    assert composed(clustering_loss=SoftKMeans(8))[1].stop is not None
+
+
 def test_joint_has_no_pretraining():
     (phase,) = composed(schedule="joint")
     assert phase.name == "clustering"
@@ -208,6 +214,12 @@ def test_alternating_takes_the_centres_from_the_optimizer():
         ({"clustering_loss": ("balance", "scatter")}, "'balance' needs"),
         ({"clustering_weight": (0.1, 0.2)}, "'clustering_weight'.*1 clustering"),
         ({"clustering_weight": (-0.1,)}, "'clustering_weight'"),
+        ({"clustering_loss": (["hardening"],)}, "'clustering_loss'.*hardening"),
+        ({"clustering_loss": ("hardening", "hardening")}, "there once"),
+        (
+            {"clustering_loss": ("hardening", BalancedAssignment(Hardening(8)))},
+            "must balance the clustering loss beside it",
+        ),
         ({"clustering_loss": Hardening(3)}, "n_clusters=8 conflicts .*n_clusters=3"),
     ],
 )

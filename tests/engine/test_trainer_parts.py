@@ -119,7 +119,7 @@ def test_weights_ramp_by_epoch(make_trainer):
 
 
 def test_a_ramp_of_no_epochs_is_a_weight():
-    assert [Ramp(0.5, 0).at(e) for e in (1, 2)] == [0.5, 0.5]
+    assert [Ramp(0.5, 0).at(e) for e in (0, 1, 2)] == [0.5, 0.5, 0.5]
 
 
 def test_stop_rule_waits_for_its_epochs():
@@ -175,15 +175,18 @@ def test_centres_that_follow_every_batch(make_trainer):
             return moved
 
         def loss(self, batch):
-            self.used.append((batch.index, batch.target))
+            self.used.append((batch.index, batch.target, self.stored[batch.index]))
             return super().loss(batch)
 
     objective = Watched(3)
     objective.stored, objective.used = torch.full((50,), -1), []
     trainer = make_trainer()
-    trainer.run(phase({objective: 1.0, Reconstruction(): 1.0}, every=100, epochs=1))
-    assert (objective.stored >= 0).all()
-    assert float(objective.counts.sum()) == 3 * 100 + 50
+    trainer.run(phase({objective: 1.0, Reconstruction(): 1.0}, every=100))
+    assert float(objective.counts.sum()) == 3 * 100 + 2 * 50
+    second = objective.used[5:]  # the steps of the second epoch
+    assert len(second) == 5
+    for _, target, stored in second:
+        assert torch.equal(target, stored)
 
 
 def test_rates_relative_to_the_data_and_limited_by_them(make_trainer):
