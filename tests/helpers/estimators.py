@@ -57,6 +57,9 @@ DEEP = [
         augmentation=Noise(),
         schedule="ramp",
         recluster=True,
+        # Batches of one row move a softmax layer too far by SGD at its default rate.
+        optimizer="adam",
+        learning_rate=1e-3,
         **TINY,
     ),
 ]
