@@ -115,7 +115,8 @@ device : str, default="auto"
     can be used where that device does not exist.
 precision : {"float32", "bfloat16", "float64"}, default="float32"
     Arithmetic of the network, whatever the dtype of X. "bfloat16" is autocast:
-    weights, losses and centres stay in float32.
+    weights, losses and centres stay in float32. On cuda torch's own flags decide
+    whether float32 convolutions round to TF32; by default they do.
 memory : str or joblib.Memory, default=None
     Caches pretraining, as in :class:`~sklearn.pipeline.Pipeline`: a grid over
     parameters of the clustering phase, `n_clusters` among them, then pretrains once.
