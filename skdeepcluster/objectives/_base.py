@@ -109,6 +109,14 @@ class Objective(nn.Module):
         """Loss per sample, (b,)."""
         raise NotImplementedError
 
+    def _target_of(self, batch: Batch) -> Tensor:
+        """The rows' targets, for a loss that cannot do without."""
+        if batch.target is None:
+            raise ValueError(
+                f"{type(self).__name__} needs batch.target, from refresh. Got None."
+            )
+        return batch.target
+
     def after_step(self, batch: Batch) -> Tensor | None:
         """Move the state after an optimizer step; may return the rows' new targets.
 
@@ -210,10 +218,11 @@ class ClusteringObjective(Objective):
     @torch.no_grad()
     def update_centers(
         self, z: Tensor, weight: Tensor | None = None, reduce: Reduce = identity
-    ) -> None:
-        """Move the centres to the fixed point of k-means on `z` that is theirs."""
+    ) -> Tensor:
+        """Move the centres to their fixed point of k-means; returns labels, (n,)."""
         found = lloyd(z, self.centers, weight=weight, reduce=reduce)
         self.centers.copy_(found.centers)
+        return found.labels.to(z.device)
 
     @property
     def is_soft(self) -> bool:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from skdeepcluster.kmeans import lloyd, nearest_center
+from skdeepcluster.kmeans import nearest_center
 from skdeepcluster.objectives._base import Batch, ClusteringObjective, in_double, like
 from skdeepcluster.utils._reduce import Reduce, identity
 
@@ -72,17 +72,13 @@ class ClusterClassification(ClusteringObjective):
         self, z: Tensor, weight: Tensor | None = None, reduce: Reduce = identity
     ) -> Tensor:
         """Pseudo-label of every row, (n,)."""
-        found = lloyd(z, self.centers, weight=weight, reduce=reduce)
-        self.centers.copy_(found.centers)
-        return found.labels.to(z.device)
+        return self.update_centers(z, weight, reduce)
 
     def loss(self, batch: Batch) -> Tensor:
         """Cross-entropy of each row to its pseudo-label, (b,)."""
-        if batch.target is None:
-            raise ValueError(
-                "ClusterClassification needs batch.target, from refresh. Got None."
-            )
-        return cross_entropy(self._scores(batch.z), batch.target, reduction="none")
+        return cross_entropy(
+            self._scores(batch.z), self._target_of(batch), reduction="none"
+        )
 
     def log_q(self, z: Tensor) -> Tensor:
         """Log of the softmax layer's answers, (n, k)."""

@@ -14,7 +14,7 @@ import logging
 import torch
 from torch import Tensor
 
-from skdeepcluster.kmeans import lloyd, nearest_center
+from skdeepcluster.kmeans import nearest_center
 from skdeepcluster.objectives._base import (
     Batch,
     ClusteringObjective,
@@ -52,9 +52,7 @@ class HardKMeans(ClusteringObjective):
         self, z: Tensor, weight: Tensor | None = None, reduce: Reduce = identity
     ) -> Tensor:
         """Cluster of every row, (n,), once the centres are the means of their rows."""
-        found = lloyd(z, self.centers, weight=weight, reduce=reduce)
-        self.centers.copy_(found.centers)
-        return found.labels.to(z.device)
+        return self.update_centers(z, weight, reduce)
 
     def finish(
         self,
@@ -68,11 +66,7 @@ class HardKMeans(ClusteringObjective):
 
     def loss(self, batch: Batch) -> Tensor:
         """Squared distance of each row to the centre it is assigned to, (b,)."""
-        if batch.target is None:
-            raise ValueError(
-                f"{type(self).__name__} needs batch.target, from refresh. Got None."
-            )
-        return (batch.z - self.centers[batch.target]).square().sum(dim=1)
+        return (batch.z - self.centers[self._target_of(batch)]).square().sum(dim=1)
 
 
 class KMeansReadout(HardKMeans):

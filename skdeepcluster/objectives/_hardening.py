@@ -121,9 +121,7 @@ class Hardening(ClusteringObjective):
 
     def loss(self, batch: Batch) -> Tensor:
         """KL divergence of each row to its part of the target, (b,)."""
-        if batch.target is None:
-            raise ValueError("Hardening needs batch.target, from refresh. Got None.")
-        return kl_divergence(batch.target, self.log_q(batch.z))
+        return kl_divergence(self._target_of(batch), self.log_q(batch.z))
 
     def log_q(self, z: Tensor) -> Tensor:
         """Log of the soft assignments of equation (1), (n, k)."""

@@ -91,11 +91,9 @@ class LocalityPreserving(Objective):
 
     def loss(self, batch: Batch) -> Tensor:
         """Weighted squared distances of each row to its neighbours, (b,)."""
-        if batch.target is None:
-            raise ValueError(
-                "LocalityPreserving needs batch.target, from refresh. Got None."
-            )
-        mean, total, rest = batch.target.split([batch.z.shape[1], 1, 1], dim=1)
+        mean, total, rest = self._target_of(batch).split(
+            [batch.z.shape[1], 1, 1], dim=1
+        )
         squared = (batch.z - mean).square().sum(dim=1)
         return total.squeeze(1) * squared + rest.squeeze(1)
 

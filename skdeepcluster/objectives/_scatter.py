@@ -135,11 +135,7 @@ class ScatterReduction(ClusteringObjective):
 
     def loss(self, batch: Batch) -> Tensor:
         """Mean squared distance of each row to its target, (b,)."""
-        if batch.target is None:
-            raise ValueError(
-                "ScatterReduction needs batch.target, from refresh. Got None."
-            )
-        return (batch.z - batch.target).square().mean(dim=1)
+        return (batch.z - self._target_of(batch)).square().mean(dim=1)
 
     def _recluster(self, z: Tensor, weight: Tensor | None, reduce: Reduce) -> Tensor:
         """Better centres, numbered as before; returns the labels, (n,)."""
