@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from contextlib import contextmanager
 from numbers import Integral, Real
 
 import numpy as np
@@ -26,13 +25,10 @@ from skdeepcluster.engine import (
     Pretraining,
     PretrainingCache,
     RandomStreams,
-    Reclustering,
     Scaling,
     Trainer,
-    TrainingDivergedError,
     build_network,
     cache_key,
-    diverged,
     embedding_size_of,
     label_change,
     memory_errors,
@@ -251,30 +247,12 @@ class BaseDeepEstimator(
         self.history_ = {}
         phases = list(self._phases(Budget(len(X), self.batch_size)))
         for phase in phases:
-            self.history_[phase.name] = self._run_phase(phase, phases, trainer)
-        self._finish(trainer, phases, X)
+            self.history_[phase.name] = phase.run(trainer)
+        self._finish(trainer, phases[-1].clustering, X)
 
-    def _run_phase(self, phase, phases, trainer):
-        if not isinstance(phase, Reclustering):
-            return phase.run(trainer)
-        with self._blaming_clustering(phases):
-            return phase.run(trainer)
-
-    @contextmanager
-    def _blaming_clustering(self, phases):
-        """Name the phase that trained, where what follows it finds it diverged."""
-        try:
-            yield
-        except TrainingDivergedError as error:
-            phase = next(p for p in phases if p.name == "clustering")
-            epochs = len(self.history_["clustering"]["loss"])
-            raise diverged(phase, epochs) from error
-
-    def _finish(self, trainer, phases, X):
+    def _finish(self, trainer, objective, X):
         """Set the fitted attributes."""
-        objective = phases[-1].clustering
-        with self._blaming_clustering(phases):
-            trainer.finish(objective)
+        trainer.finish(objective)
         for name, value in self._fitted_attributes(trainer, objective).items():
             setattr(self, name, value)
 

@@ -14,7 +14,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdeepcluster.deep._base import BaseDeepEstimator
 from skdeepcluster.deep._inference import check_answers
-from skdeepcluster.engine import TrainingDivergedError
 from skdeepcluster.metrics import neighborhood_score, sample_rows
 from skdeepcluster.utils._sklearn import Interval
 
@@ -42,11 +41,11 @@ class BaseDeepClusterer(ClusterMixin, BaseDeepEstimator):
                 f"n_samples={len(X)} should be >= n_clusters={self.n_clusters}."
             )
 
-    def _finish(self, trainer, phases, X):
+    def _finish(self, trainer, objective, X):
         self.initial_labels_ = trainer.initial_labels.cpu().numpy().astype(np.int32)
         self.n_iter_ = max(1, len(self.history_["clustering"]["loss"]))
-        super()._finish(trainer, phases, X)
-        labels = self._final_labels(X, phases)
+        super()._finish(trainer, objective, X)
+        labels = self._final_labels(trainer, X)
         counts = np.bincount(labels, minlength=self.n_clusters)
         order = np.argsort(counts == 0, kind="stable")
         self.objective_.reorder(torch.as_tensor(order))
@@ -54,11 +53,11 @@ class BaseDeepClusterer(ClusterMixin, BaseDeepEstimator):
         self.labels_ = np.argsort(order)[labels].astype(np.int32)
         _warn_of_collapse(counts[order])
 
-    def _final_labels(self, X, phases):
-        with self._blaming_clustering(phases):  # the very last step may overflow
-            _check_diverged(self.cluster_centers_)
-            answers = self._assignments(X)
-            _check_diverged(answers)
+    def _final_labels(self, trainer, X):
+        # The very last step may overflow.
+        trainer.check_finite(self.cluster_centers_)
+        answers = self._assignments(X)
+        trainer.check_finite(answers)
         return _as_labels(answers)
 
     @available_if(_has_soft_assignments)
@@ -124,11 +123,6 @@ class BaseDeepClusterer(ClusterMixin, BaseDeepEstimator):
         X = self._validate_new_data(X)
         X = X[sample_rows(len(X))]
         return neighborhood_score(X, _as_labels(check_answers(self._assignments(X))))
-
-
-def _check_diverged(numbers):
-    if not np.isfinite(numbers).all():
-        raise TrainingDivergedError("The clusters are not finite.")
 
 
 def _as_labels(assignments):

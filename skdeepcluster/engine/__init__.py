@@ -31,7 +31,6 @@ from skdeepcluster.engine._pretraining import (
     Pretraining,
     PretrainingCache,
 )
-from skdeepcluster.engine._progress import diverged
 from skdeepcluster.engine._random import RandomStreams
 from skdeepcluster.engine._scaling import DataScaleWarning, Scaling, check_scaled
 from skdeepcluster.engine._trainer import Trainer
@@ -58,7 +57,6 @@ __all__ = [
     "build_network",
     "cache_key",
     "check_scaled",
-    "diverged",
     "embedding_size_of",
     "is_available",
     "label_change",

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from skdeepcluster.engine._callbacks import Observer
@@ -13,7 +15,7 @@ from skdeepcluster.engine._devices import Compute, memory_errors, reuse_host_mem
 from skdeepcluster.engine._inference import map_all
 from skdeepcluster.engine._net import TrainingDivergedError
 from skdeepcluster.engine._phases import Phase, label_change_share, overrides
-from skdeepcluster.engine._progress import PhaseProgress
+from skdeepcluster.engine._progress import PhaseProgress, diverged
 from skdeepcluster.engine._random import RandomStreams
 from skdeepcluster.objectives import ClusteringObjective, Objective, aligned
 
@@ -68,6 +70,7 @@ class Trainer:
         self.cache = cache
         self.initial_labels: Tensor | None = None
         self._initialised: set[Objective] = set()
+        self._trained: tuple[Phase, int] | None = None
 
     def on(self, network: nn.Module, x: Tensor) -> Trainer:
         """Trainer of another network on other inputs, all else the same."""
@@ -94,6 +97,7 @@ class Trainer:
         except TrainingDivergedError as error:
             raise progress.diverged() from error
         self.network.eval()
+        self._trained = phase, len(progress.history["loss"])
         self.observer.note("%s: %s", phase.name, progress.summary())
         return progress.history
 
@@ -112,7 +116,7 @@ class Trainer:
 
         The clusters keep the numbers under which most labels stay.
         """
-        z = self.embed()
+        z = self._embed_trained()
         before = objective.assign(z)
         rng = self.streams.generator("recluster")
         objective.recluster(z, self.weight, rng)
@@ -125,7 +129,23 @@ class Trainer:
         """Let an objective change its state for the last time."""
         if overrides(objective, "finish"):
             rng = self.streams.generator("finish")
-            objective.finish(self.embed(), self.weight, rng)
+            objective.finish(self._embed_trained(), self.weight, rng)
+
+    def check_finite(self, numbers: NDArray) -> None:
+        """Refuse results that are not finite, and name the phase that led to them."""
+        if not np.isfinite(numbers).all():
+            raise self._diverged()
+
+    def _embed_trained(self) -> Tensor:
+        try:
+            return self.embed()
+        except TrainingDivergedError as error:
+            raise self._diverged() from error
+
+    def _diverged(self) -> TrainingDivergedError:
+        if self._trained is None:
+            return TrainingDivergedError("The network's answers are not finite.")
+        return diverged(*self._trained)
 
     @torch.no_grad()
     def embed(self) -> Tensor:
