@@ -18,7 +18,14 @@ from skdeepcluster.kmeans._kmeans import kmeans
 from skdeepcluster.kmeans._lloyd import KMeansResult, lloyd
 from skdeepcluster.kmeans._matrix import as_matrix
 from skdeepcluster.kmeans._mini_batch import MiniBatch
+from skdeepcluster.kmeans._palm import binary_prox, simplex_projection
 from skdeepcluster.kmeans._seeding import kmeans_plus_plus
+from skdeepcluster.kmeans._soft import (
+    SoftKMeansResult,
+    soft_kmeans,
+    soft_log_memberships,
+    soft_means,
+)
 from skdeepcluster.kmeans._spherical import Partition
 
 __all__ = [
@@ -27,7 +34,9 @@ __all__ = [
     "MiniBatch",
     "Partition",
     "Seeding",
+    "SoftKMeansResult",
     "as_matrix",
+    "binary_prox",
     "cluster_sums",
     "fuzzy_memberships",
     "is_mapped",
@@ -38,6 +47,10 @@ __all__ = [
     "mini_batch_kmeans",
     "nearest_by_cosine",
     "nearest_center",
+    "simplex_projection",
+    "soft_kmeans",
+    "soft_log_memberships",
+    "soft_means",
     "spherical_kmeans",
     "summarise",
 ]

@@ -93,14 +93,14 @@ def choose_centers(
     n_trials = 2 + int(math.log(n_clusters))
     centers = torch.empty(n_clusters, x.shape[1], dtype=torch.float64, device=x.device)
     centers[0] = x[draw_rows(weight, 1, generator)[0]]
-    closest = _distances_to(x, centers[0])
+    closest = distances_to(x, centers[0])
     for j in range(1, n_clusters):
         mass = weight * closest
         if not bool(mass.any()):  # every distinct row is a centre already
             mass = weight
         candidates = x[draw_rows(mass, n_trials, generator)].to(torch.float64)
         centers[j] = candidates[_best(x, candidates, closest, weight)]
-        closest = torch.minimum(closest, _distances_to(x, centers[j]))
+        closest = torch.minimum(closest, distances_to(x, centers[j]))
     return centers
 
 
@@ -116,7 +116,7 @@ def draw_rows(mass: Tensor, size: int, generator: torch.Generator) -> Tensor:
     return drawn.minimum(torch.searchsorted(cumulated, cumulated[-1]))
 
 
-def _distances_to(x: Tensor, center: Tensor) -> Tensor:
+def distances_to(x: Tensor, center: Tensor) -> Tensor:
     # Explicit differences: a centre's own copies are at zero and not drawn again.
     labels = torch.zeros(1, dtype=torch.int64, device=x.device).expand(len(x))
     return squared_distances(x, center[None], labels)
@@ -124,15 +124,15 @@ def _distances_to(x: Tensor, center: Tensor) -> Tensor:
 
 def _best(x: Tensor, candidates: Tensor, closest: Tensor, weight: Tensor) -> int:
     """Find the candidate that leaves the smallest potential."""
-    return first_smallest(_potentials(x, candidates, closest, weight))
+    return first_smallest(potentials(x, candidates, closest, weight))
 
 
-def first_smallest(potentials: Tensor) -> int:
+def first_smallest(values: Tensor) -> int:
     """Find the first of the smallest: the rounding of the products has no say."""
-    return int((potentials <= potentials.min() * (1 + 1e-9)).nonzero()[0])
+    return int((values <= values.min() * (1 + 1e-9)).nonzero()[0])
 
 
-def _potentials(
+def potentials(
     x: Tensor, candidates: Tensor, closest: Tensor, weight: Tensor
 ) -> Tensor:
     """Sum the weighted distances that each candidate would leave."""
@@ -142,10 +142,10 @@ def _potentials(
     origin = candidates.mean(0)
     moved = candidates - origin
     norms = moved.square().sum(1, keepdim=True)  # (t, 1)
-    potentials = torch.zeros_like(norms[:, 0])
+    sums = torch.zeros_like(norms[:, 0])
     for rows in row_blocks(len(x), max(candidates.shape)):
         seen = x[rows].to(torch.float64) - origin
         distances = (moved @ seen.T).mul_(-2).add_(norms)  # (t, b)
         distances.add_(seen.square().sum(1)).clamp_(min=0)
-        potentials += distances.minimum(closest[rows]).mul_(weight[rows]).sum(1)
-    return potentials
+        sums += distances.minimum(closest[rows]).mul_(weight[rows]).sum(1)
+    return sums

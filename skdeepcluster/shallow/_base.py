@@ -17,24 +17,21 @@ from skdeepcluster.engine import PRECISIONS, Compute, is_available, reuse_host_m
 from skdeepcluster.kmeans import as_matrix
 from skdeepcluster.utils._sklearn import Interval, StrOptions, _check_sample_weight
 
-_DTYPES = (np.float64, np.float32, np.float16)
 _CHECKED_ROWS = 4096
 # Squares of sums of smaller ones, or of their inverses, leave the range of float64.
 _SMALLEST_WEIGHT = 1e-100
 
 
-class BaseDirectionalEstimator(BaseEstimator):
-    """Estimators for which rows count by their direction: dense, CSR or mapped.
-
-    X is never modified, never made dense and never copied whole: norms are taken into
-    account where sums and products are formed.
-    """
+class BaseShallowEstimator(BaseEstimator):
+    """Estimators of rows that are dense, CSR or mapped, and are left as they are."""
 
     # Name of the parameter that says how many clusters there are.
     _groups = "n_clusters"
+    # What leaves a cluster without rows.
+    _indistinct = "duplicate rows of X"
+    _dtypes: tuple = (np.float64, np.float32)
 
     _parameter_constraints: dict = {
-        "zero_rows": [StrOptions({"ignore", "error"})],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "device": [str],
         "precision": [StrOptions(set(PRECISIONS))],
@@ -62,7 +59,7 @@ class BaseDirectionalEstimator(BaseEstimator):
             X,
             reset=reset,
             accept_sparse="csr",
-            dtype=list(_DTYPES),
+            dtype=list(self._dtypes),
             # A whole array of booleans would not fit beside a mapped file.
             ensure_all_finite=False,
         )
@@ -72,24 +69,11 @@ class BaseDirectionalEstimator(BaseEstimator):
             X.sum_duplicates()
         return X
 
-    def _read(self, X, sample_weight, precision=None, *, first=True):
-        """Rows to learn from, their matrix and their weights.
-
-        `first` is whether nothing has been learnt yet: then n_samples is checked.
-        """
-        X = self._validate(X, reset=first)
-        weight = self._validate_weight(sample_weight, X)
-        matrix = self._matrix(X, precision)
-        if first:
-            self._check_n_samples(matrix)
-        self._check_zero_rows(matrix, weight)
-        return X, matrix, weight
-
-    def _check_n_samples(self, matrix):
-        n_groups = getattr(self, self._groups)
-        if len(matrix) < n_groups:
+    def _check_n_samples(self, X):
+        n_groups, n_samples = getattr(self, self._groups), X.shape[0]
+        if n_samples < n_groups:
             raise ValueError(
-                f"n_samples={len(matrix)} should be >= {self._groups}={n_groups}."
+                f"n_samples={n_samples} should be >= {self._groups}={n_groups}."
             )
 
     def _warn_of_empty(self, counts):
@@ -97,8 +81,8 @@ class BaseDirectionalEstimator(BaseEstimator):
         if found < len(counts):
             warnings.warn(
                 f"Number of distinct clusters ({found}) found smaller than "
-                f"{self._groups} ({len(counts)}). Possibly due to rows of X with the "
-                "same direction.",
+                f"{self._groups} ({len(counts)}). Possibly due to "
+                f"{self._indistinct}.",
                 ConvergenceWarning,
                 stacklevel=6,
             )
@@ -110,13 +94,6 @@ class BaseDirectionalEstimator(BaseEstimator):
             if not np.isfinite(part).all():
                 found = "NaN" if np.isnan(part).any() else "infinity"
                 raise ValueError(_NOT_FINITE[found].format(type(self).__name__))
-
-    def _matrix(self, X, precision=None):
-        """The rows for computing with, on the device."""
-        reuse_host_memory()
-        device = self.device if is_available(self.device) else "cpu"
-        compute = Compute.resolve(device, precision or self.precision)
-        return as_matrix(X, compute.device, compute.precision)
 
     def _validate_weight(self, sample_weight, X):
         weight = _check_sample_weight(
@@ -133,6 +110,42 @@ class BaseDirectionalEstimator(BaseEstimator):
                 f"{1 / _SMALLEST_WEIGHT}, got {heavy.min()} to {heavy.max()}."
             )
         return torch.from_numpy(np.array(weight))
+
+
+class BaseDirectionalEstimator(BaseShallowEstimator):
+    """Estimators for which rows count by their direction: dense, CSR or mapped.
+
+    X is never modified, never made dense and never copied whole: norms are taken into
+    account where sums and products are formed.
+    """
+
+    _indistinct = "rows of X with the same direction"
+    _dtypes = (np.float64, np.float32, np.float16)
+
+    _parameter_constraints: dict = {
+        **BaseShallowEstimator._parameter_constraints,
+        "zero_rows": [StrOptions({"ignore", "error"})],
+    }
+
+    def _read(self, X, sample_weight, precision=None, *, first=True):
+        """Rows to learn from, their matrix and their weights.
+
+        `first` is whether nothing has been learnt yet: then n_samples is checked.
+        """
+        X = self._validate(X, reset=first)
+        weight = self._validate_weight(sample_weight, X)
+        matrix = self._matrix(X, precision)
+        if first:
+            self._check_n_samples(X)
+        self._check_zero_rows(matrix, weight)
+        return X, matrix, weight
+
+    def _matrix(self, X, precision=None):
+        """The rows for computing with, on the device."""
+        reuse_host_memory()
+        device = self.device if is_available(self.device) else "cpu"
+        compute = Compute.resolve(device, precision or self.precision)
+        return as_matrix(X, compute.device, compute.precision)
 
     def _check_zero_rows(self, matrix, weight):
         """Say how many rows have no direction; or refuse them."""

@@ -1,0 +1,124 @@
+"""What centres do with rows: label, measure and reconstruct them."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_is_fitted
+
+from skdeepcluster.engine import Compute, is_available
+from skdeepcluster.kmeans._euclidean_rows import as_rows
+from skdeepcluster.kmeans._rows import fixed_order_sum
+from skdeepcluster.shallow._base import answer_dtype
+from skdeepcluster.shallow._hard_memberships import HardClusterer
+from skdeepcluster.shallow._mean_starts import check_labels
+
+# Sums of squares of larger numbers might leave the range of float64.
+_LARGEST = 1e140
+
+
+class CentroidFactors(HardClusterer):
+    """Clusterers whose means are vectors, `cluster_centers_`."""
+
+    def transform(self, X):
+        """Distances to the centres.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to compare.
+
+        Returns
+        -------
+        distances : ndarray of shape (n_samples, n_clusters)
+            Euclidean distances, not squared, in X's dtype.
+        """
+        check_is_fitted(self)
+        X = self._validate(X, reset=False)
+        rows = self._rows(X)
+        squares = rows.distances(self._centers().to(rows.device))
+        return squares.sqrt().cpu().numpy().astype(answer_dtype(X))
+
+    def inverse_transform(self, Y):
+        r"""Rows from memberships: the product :math:`Y X^\top` of the two factors.
+
+        It is the inverse of the factorization, not of `transform`, whose distances are
+        no memberships.
+
+        Parameters
+        ----------
+        Y : array-like of shape (n_samples,) or \
+                {array-like, sparse matrix} of shape (n_samples, n_clusters)
+            Labels, whole numbers from 0 to ``n_clusters - 1``; or a row of memberships
+            per sample, hard such as `membership_` or soft.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            In the dtype of `cluster_centers_`.
+        """
+        check_is_fitted(self)
+        Y = check_array(Y, accept_sparse="csr", ensure_2d=False)
+        if Y.ndim == 1:
+            return self.cluster_centers_[check_labels(Y, self.n_clusters)]
+        if Y.shape[1] != self.n_clusters:
+            raise ValueError(
+                f"Y has {Y.shape[1]} columns, but {type(self).__name__} has "
+                f"n_clusters={self.n_clusters} memberships per row."
+            )
+        return np.asarray(Y @ self.cluster_centers_).astype(self.cluster_centers_.dtype)
+
+    def reconstruction_error(self, X):
+        """Squared error of rows that are replaced by their nearest centres.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to reconstruct.
+
+        Returns
+        -------
+        error : float
+            Sum of squared differences over all entries; for the training rows without
+            weights, `inertia_`.
+        """
+        check_is_fitted(self)
+        X = self._validate(X, reset=False)
+        labels = torch.from_numpy(self._label(X).astype(np.int64))
+        return self._error(self._rows(X), labels, None)
+
+    def _validate(self, X, *, reset):
+        X = super()._validate(X, reset=reset)
+        values = X.data if sp.issparse(X) else X
+        ends = values.min(initial=0.0), values.max(initial=0.0)
+        largest = max(abs(float(end)) for end in ends)
+        if largest > _LARGEST:
+            raise ValueError(
+                f"X has values up to {largest:g}, whose squares overflow float64; "
+                "scale X first, for instance with StandardScaler."
+            )
+        return X
+
+    def _rows(self, X):
+        """The rows for computing with, on the device."""
+        device = self.device if is_available(self.device) else "cpu"
+        return as_rows(X, Compute.resolve(device, self.precision).device)
+
+    def _label(self, X):
+        rows = self._rows(X)
+        return (
+            rows.nearest(self._centers().to(rows.device)).cpu().numpy().astype(np.int32)
+        )
+
+    def _centers(self):
+        return torch.from_numpy(self.cluster_centers_.astype(np.float64))
+
+    def _error(self, rows, labels, weight):
+        """Weighted squared error of rows that are replaced by centres, a float."""
+        labels = labels.to(rows.device)
+        distances = rows.own_distances(self._centers().to(rows.device), labels)
+        return float(
+            fixed_order_sum(distances if weight is None else distances * weight)
+        )

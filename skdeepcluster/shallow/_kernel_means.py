@@ -1,0 +1,95 @@
+"""What means in the space of a kernel do with rows: label and measure them."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.utils.validation import check_is_fitted
+
+from skdeepcluster.engine import Compute, is_available
+from skdeepcluster.shallow._base import answer_dtype
+from skdeepcluster.shallow._hard_memberships import HardClusterer
+from skdeepcluster.shallow._kernel_blocks import KernelBlocks
+
+
+class KernelMeans(HardClusterer):
+    """Clusterers whose means are combinations of training rows, `dual_coef_`."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.pairwise = self._precomputed()
+        return tags
+
+    def transform(self, X):
+        """Distances to the means, in the space of the kernel.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to compare.
+
+        Returns
+        -------
+        distances : ndarray of shape (n_samples, n_clusters)
+            Distances, not squared, in X's dtype.
+        """
+        check_is_fitted(self)
+        if self._precomputed():
+            raise ValueError(
+                "transform needs the products of rows with themselves, which a "
+                "precomputed kernel with the training rows does not hold. Got "
+                "kernel='precomputed'."
+            )
+        X = self._validate(X, reset=False)
+        blocks = self._blocks(self.X_fit_)
+        squares = blocks.squares(X)[:, None] + self._reduced(blocks.of(X))
+        return np.sqrt(squares.clip(0)).astype(answer_dtype(X))
+
+    def _validate(self, X, *, reset):
+        X = super()._validate(X, reset=reset)
+        if not self._precomputed():
+            return X
+        X = X.toarray() if sp.issparse(X) else X
+        if reset and X.shape[0] != X.shape[1]:
+            raise ValueError(
+                "X should be a matrix of shape (n_samples, n_samples) with "
+                f"kernel='precomputed', got {X.shape}."
+            )
+        if reset and not np.allclose(X, X.T, atol=1e-8 * float(np.abs(X).max())):
+            raise ValueError("X should be symmetric with kernel='precomputed'.")
+        return X
+
+    def _label(self, X):
+        reduced = self._reduced(self._blocks(self.X_fit_).of(X))
+        return reduced.argmin(axis=1).astype(np.int32)
+
+    def _reduced(self, blocks):
+        """Squared distances to the means less the rows' own squares, (m, k)."""
+        parts = [self._norms - 2 * (self.dual_coef_ @ block.T).T for block in blocks]
+        return np.concatenate(parts)
+
+    def _set_means(self, labels, weight, norms):
+        """Set the combinations of rows; clusters without any copy the first."""
+        masses = np.bincount(labels, weight, minlength=self.n_clusters)
+        heavy = np.flatnonzero(weight > 0)
+        shares = weight[heavy] / masses[labels[heavy]]
+        shape = self.n_clusters, len(labels)
+        means = sp.csr_matrix((shares, (labels[heavy], heavy)), shape=shape)
+        source = np.where(masses > 0, np.arange(self.n_clusters), 0)
+        self.dual_coef_ = means[source]
+        self._norms = norms[source]
+
+    def _blocks(self, X_fit):
+        if callable(self.kernel):
+            params = self.kernel_params or {}
+        else:
+            params = {"gamma": self.gamma, "degree": self.degree, "coef0": self.coef0}
+        return KernelBlocks(X_fit, self.kernel, params, self.precision)
+
+    def _device(self):
+        device = self.device if is_available(self.device) else "cpu"
+        device = Compute.resolve(device, self.precision).device
+        return device if device.type != "mps" else "cpu"
+
+    def _precomputed(self):
+        return isinstance(self.kernel, str) and self.kernel == "precomputed"

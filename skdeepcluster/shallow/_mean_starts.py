@@ -1,0 +1,104 @@
+"""Starts of k-means in any space, as the `init` of an estimator says."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from sklearn.utils import check_array
+
+from skdeepcluster.kmeans._point_seeding import PointSeeding
+
+
+def number_of_starts(init, n_init, of_seeding=1):
+    """What "auto" means, and 1 where every start would be the same."""
+    if not (callable(init) or isinstance(init, str)):
+        return 1
+    if n_init != "auto":
+        return n_init
+    return of_seeding if isinstance(init, str) and init == "k-means++" else 10
+
+
+def center_starts(init, n_clusters, X, points, streams):
+    """Function that gives the centres of a start, and when called again the next.
+
+    Parameters
+    ----------
+    init : str, array-like or callable
+    n_clusters : int
+    X : ndarray or CSR matrix of shape (n, d)
+        What a callable gets.
+    points : EuclideanPoints
+        The same rows.
+    streams : RandomStreams
+
+    Returns
+    -------
+    start : callable
+    """
+    if isinstance(init, str):
+        seeding = PointSeeding(points, streams.generator("kmeans"))
+        return lambda: points.rows.gather(seeding.draw(init, n_clusters))
+    expected = (n_clusters, X.shape[1])
+    if callable(init):
+        random = np.random.RandomState(streams.seed("kmeans") % 2**32)
+        return lambda: _centers(init(X, n_clusters, random_state=random), expected)
+    return lambda: _centers(init, expected)
+
+
+def _centers(centers, expected):
+    centers = check_array(centers, accept_sparse="csr", dtype=np.float64)
+    centers = centers.toarray() if sp.issparse(centers) else centers
+    if centers.shape != expected:
+        raise ValueError(
+            "The initial centers should have shape (n_clusters, n_features) = "
+            f"{expected}, got {centers.shape}."
+        )
+    return torch.from_numpy(np.array(centers))
+
+
+def label_starts(init, n_clusters, points, streams):
+    """Function that gives the labels of a start, and when called again the next.
+
+    Parameters
+    ----------
+    init : str or array-like
+    n_clusters : int
+    points : KernelPoints
+    streams : RandomStreams
+
+    Returns
+    -------
+    start : callable
+    """
+    if isinstance(init, str):
+        seeding = PointSeeding(points, streams.generator("kmeans"))
+        return lambda: points.nearest_of(seeding.draw(init, n_clusters))
+    labels = check_array(init, ensure_2d=False, dtype=np.float64)
+    if labels.shape != (len(points),):
+        raise ValueError(
+            f"The initial labels should have shape (n_samples,) = ({len(points)},), "
+            f"got {labels.shape}."
+        )
+    return lambda: torch.from_numpy(check_labels(labels, n_clusters))
+
+
+def check_labels(labels, n_clusters):
+    """Labels as whole numbers, in range.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n,)
+    n_clusters : int
+
+    Returns
+    -------
+    labels : ndarray of shape (n,), int64
+    """
+    whole = labels.astype(np.int64)
+    if (whole != labels).any() or whole.min() < 0 or whole.max() >= n_clusters:
+        raise ValueError(
+            f"Labels should be whole numbers from 0 to n_clusters - 1 = "
+            f"{n_clusters - 1}, got {labels.min():g} to {labels.max():g}."
+        )
+    return whole
