@@ -12,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
+import torch
 from sklearn.datasets import load_digits
+from torch.nn.functional import adaptive_avg_pool2d
 
 VARIABLE = "SKDEEPCLUSTER_DATA"
 
@@ -85,6 +87,13 @@ def _mnist_test():
     return X[60_000:], y[60_000:]
 
 
+def _coil20_28():
+    """Images of 28 x 28, as in the DEKM paper: means over their windows of the 128."""
+    X, y = _dense("coil20", divisor=255)
+    images = torch.from_numpy(X.reshape(-1, 1, 128, 128))
+    return adaptive_avg_pool2d(images, 28).flatten(1).numpy(), y
+
+
 def synthetic(n_samples=2400, random_state=0):
     """Eight clusters of 4 to 30 % on a curved surface, and 20 columns of noise.
 
@@ -110,6 +119,7 @@ _LOADERS = {
     "pendigits": partial(_dense, "pendigits", divisor=100),
     "optdigits": partial(_dense, "optdigits", divisor=16),
     "coil20": partial(_dense, "coil20", divisor=255, key="X32"),
+    "coil20-28": _coil20_28,
     "coil20-128": partial(_dense, "coil20", divisor=255),
     "reuters_r8": partial(_sparse, "reuters_r8_tfidf2000"),
     "20news": partial(_sparse, "20newsgroups_tfidf2000"),

@@ -34,8 +34,15 @@ usps|DeepKMeans (annealing)|.755 / .730 / -|DKM paper, annealed
 usps|IDEC (conv)|.790 / .826 / -|DCEC paper
 usps|DEKM (conv)|.798 / .822 / -|DEKM authors' README, mean of 3
 coil20|DEKM (conv)|.690 / .801 / -|DEKM authors' README, 28 x 28, mean of 3
+coil20-28|DEKM (conv)|.690 / .801 / -|DEKM authors' README, mean of 3
 coil20|DCJC (unpooling)|.762 / .848 / -|authors' README, 128 x 128
 coil20-128|DCJC (unpooling)|.762 / .848 / -|authors' README
+mnist|SRKMeans|- / .913 / -|paper, as listed by Papers with Code
+mnist-test|SRKMeans|.863 / .873 / -|paper, as listed by Papers with Code
+usps|SRKMeans|- / .936 / -|paper, as listed by Papers with Code
+mnist|MIADM (kl)|.965 / .917 / -|DEPICT paper, its own start
+mnist-test|MIADM (kl)|.963 / .915 / -|DEPICT paper, its own start
+usps|MIADM (kl)|.964 / .927 / -|DEPICT paper, its own start
 pendigits|AE + k-means|.686 / - / -|IDEC-toy
 pendigits|DEC|.688 / - / -|IDEC-toy"""
 

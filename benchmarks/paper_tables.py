@@ -39,7 +39,8 @@ from benchmarks._plans import LABELS, PLANS, Recipe, planned, recipe
 from benchmarks._published import published
 from skdeepcluster.metrics import clustering_accuracy
 
-KMEANS, AE_KMEANS = "k-means", "AE + k-means"
+# Of rows: k-means on X, and what a method started from.
+KMEANS, START = "k-means", "AE + "
 
 # Units of the files: multiplying by them undoes the scaling of `load`.
 UNITS = {
@@ -131,6 +132,10 @@ def run_method(label, dataset, X, y, seed, params, memory=None):
     history = getattr(model, "history_", {})
     details = {
         "params": params,
+        "prescribed": {
+            k: v if isinstance(v, int | float | str) else type(v).__name__
+            for k, v in recipe.params.items()
+        },
         "pretrain_epochs": len(history.get("pretraining", {"loss": []})["loss"]),
         "n_iter": model.n_iter_,
         "shared_pretraining": clock.cached,
@@ -142,7 +147,7 @@ def run_method(label, dataset, X, y, seed, params, memory=None):
     own |= {"seconds": seconds - clock.seconds, "initial": first}
     details = {**details, "n_iter": 0, "of": label}
     pretraining = None if clock.cached else clock.seconds
-    name = " ".join([AE_KMEANS, recipe.network]).strip()
+    name = f"{START}{recipe.start} {recipe.network}".strip()
     return [{"method": name, "seconds": pretraining, **first, **details}, own]
 
 
@@ -238,7 +243,7 @@ def table(rows):
     methods += [m for m in dict.fromkeys(r["method"] for r in rows) if m not in methods]
     pairs = [(d, m) for d in datasets for m in methods if (d, m) in groups]
     lines = [HEADER, *(_line(pair, groups) for pair in pairs)]
-    own = [(d, m) for d, m in pairs if m != KMEANS and not m.startswith(AE_KMEANS)]
+    own = [(d, m) for d, m in pairs if m != KMEANS and not m.startswith(START)]
     gains = [_gain(d, m, groups) for d, m in own]
     parts = ["\n".join(lines), EXPLANATION, "\n".join(filter(None, gains))]
     return "\n\n".join([*parts, describe(rows)])
@@ -268,11 +273,11 @@ def spread(values, digits=3):
 
 def is_baseline(row):
     """Whether a row is of k-means on a pretrained embedding."""
-    return row["method"].startswith(AE_KMEANS)
+    return row["method"].startswith(START)
 
 
 def _gain(dataset, method, groups):
-    """Difference to k-means on the method's own pretrained embedding, by seed."""
+    """Difference to what the method started from, by seed."""
     both = [row for row in groups[dataset, method] if "initial" in row]
     if not both:
         return ""
@@ -280,9 +285,7 @@ def _gain(dataset, method, groups):
         f"{n.upper()} {spread([row[n] - row['initial'][n] for row in both])}"
         for n in ("acc", "nmi", "ari")
     )
-    return (
-        f"- {dataset}, {method} minus k-means on its own pretrained embedding: {text}"
-    )
+    return f"- {dataset}, {method} minus what it started from: {text}"
 
 
 def describe(rows):
