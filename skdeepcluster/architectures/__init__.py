@@ -7,6 +7,7 @@ from skdeepcluster.architectures._base import (
     GeneratorDropout,
     Linear,
 )
+from skdeepcluster.architectures._bounded import BoundedEmbedding
 from skdeepcluster.architectures._concatenated import ConcatenatedLayers
 from skdeepcluster.architectures._conv import ConvAutoencoder
 from skdeepcluster.architectures._identity import IdentityArchitecture
@@ -17,6 +18,7 @@ __all__ = [
     "DEFAULT_EMBEDDING_SIZE",
     "Architecture",
     "AutoencoderModule",
+    "BoundedEmbedding",
     "ConcatenatedLayers",
     "ConvAutoencoder",
     "GeneratorDropout",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from skdeepcluster.architectures._base import Architecture, Linear
+from skdeepcluster.architectures._base import Architecture, GeneratorDropout, Linear
 from skdeepcluster.architectures._images import (
     ImageShape,
     check_features,
@@ -21,6 +21,7 @@ from skdeepcluster.architectures._images import (
 from skdeepcluster.architectures._layers import (
     ACTIVATIONS,
     INITIALISATIONS,
+    check_dropout,
     check_options,
     initialise,
     unset,
@@ -55,6 +56,10 @@ class ConvAutoencoder(Architecture):
     initialisation : {"uniform", "normal", "glorot", "he"}, default="uniform"
         As in :class:`MLPAutoencoder`. ``fan_in`` is the number of products that an
         output sums: a quarter of the kernel in a transposed convolution of stride 2.
+    dropout : tuple of float, default=()
+        Rates of dropout in training, in [0, 1): on the input, then after each
+        convolution, the last ones 0 where left out. ``(0.1, 0.1)`` is the noisy encoder
+        of DEPICT.
     channels_last : bool, default=True
         Whether the kernels lie in memory with their channels last. The answers are
         those of the other order but for rounding; training in bfloat16 is a little
@@ -94,6 +99,7 @@ class ConvAutoencoder(Architecture):
         kernel_sizes: tuple[int, ...] = (5, 5, 3),
         activation: str = "relu",
         initialisation: str = "uniform",
+        dropout: tuple[float, ...] = (),
         channels_last: bool = True,
     ) -> None:
         self.image_shape = image_shape
@@ -101,6 +107,7 @@ class ConvAutoencoder(Architecture):
         self.kernel_sizes = kernel_sizes
         self.activation = activation
         self.initialisation = initialisation
+        self.dropout = dropout
         self.channels_last = channels_last
 
     def build(
@@ -127,6 +134,7 @@ class ConvAutoencoder(Architecture):
         check_options(self, activation=[*ACTIVATIONS], initialisation=INITIALISATIONS)
         check_flag(self, "channels_last")
         check_stages(self, self.channels, self.kernel_sizes)
+        check_dropout(self.dropout, 1 + len(self.channels))
         shape = check_image_shape(self.image_shape)
         check_features(self.image_shape, n_features)
         module = ConvAutoencoderModule(
@@ -135,6 +143,7 @@ class ConvAutoencoder(Architecture):
             self.kernel_sizes,
             ACTIVATIONS[self.activation],
             embedding_size,
+            self.dropout,
         )
         initialise(module, self.initialisation, generator)
         if self.channels_last:
@@ -152,6 +161,7 @@ class ConvAutoencoderModule(nn.Module):
         kernel_sizes: Sequence[int],
         activation: type[nn.Module],
         embedding_size: int,
+        dropout: Sequence[float] = (),
     ) -> None:
         super().__init__()
         stages = _plan(image_shape, channels, kernel_sizes)
@@ -159,6 +169,7 @@ class ConvAutoencoderModule(nn.Module):
         pairs = [stage.layers(activation) for stage in stages]
         size = math.prod(self.shapes[-1])
         pairs[0][1].pop(-1)  # the reconstruction is linear
+        _add_dropout([down for down, _ in pairs], dropout)
         self.encoder = nn.Sequential(*(down for down, _ in pairs))
         self.embedding = unset(Linear, size, embedding_size)
         self.expansion = nn.Sequential(
@@ -188,6 +199,15 @@ class ConvAutoencoderModule(nn.Module):
         )
         pairs = [(_on_rows(*down), _on_rows(*up)) for down, up in stages]
         return [*pairs, (self.embedding, self.expansion)]
+
+
+def _add_dropout(stages: list[nn.Sequential], rates: Sequence[float]) -> None:
+    """Dropout before the first stage, then after each, for as many as have a rate."""
+    if rates and rates[0]:
+        stages[0].insert(0, GeneratorDropout(rates[0]))
+    for stage, rate in zip(stages, rates[1:], strict=False):
+        if rate:
+            stage.append(GeneratorDropout(rate))
 
 
 def _on_rows(shape: ImageShape, layer: nn.Module) -> nn.Module:

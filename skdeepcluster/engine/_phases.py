@@ -27,16 +27,36 @@ class OptimizerSpec:
 
     name: str
     learning_rate: float
+    weight_decay: float = 0.0
 
-    def build(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
-        """Optimizer over `parameters`, fused where every torch has it."""
+    def build(
+        self,
+        parameters: Iterable[nn.Parameter],
+        exempt: Iterable[nn.Parameter] = (),
+    ) -> Optimizer:
+        """Optimizer over `parameters`, fused where every torch has it.
+
+        Those of `exempt` among them have no weight decay.
+        """
         parameters = list(parameters)
         fused = all(p.device.type in ("cpu", "cuda") for p in parameters)
+        groups = _groups(parameters, exempt, self.weight_decay)
         if self.name == "adam":
-            return torch.optim.Adam(parameters, lr=self.learning_rate, fused=fused)
+            return torch.optim.Adam(groups, lr=self.learning_rate, fused=fused)
         return torch.optim.SGD(
-            parameters, lr=self.learning_rate, momentum=_MOMENTUM, fused=fused
+            groups, lr=self.learning_rate, momentum=_MOMENTUM, fused=fused
         )
+
+
+def _groups(
+    parameters: list[nn.Parameter], exempt: Iterable[nn.Parameter], weight_decay: float
+) -> list[dict[str, Any]]:
+    """Parameters with weight decay, and those without; of these, what there is."""
+    free = {id(p) for p in exempt} if weight_decay else {id(p) for p in parameters}
+    decayed = [p for p in parameters if id(p) not in free]
+    others = [p for p in parameters if id(p) in free]
+    groups = [(decayed, weight_decay), (others, 0.0)]
+    return [{"params": p, "weight_decay": decay} for p, decay in groups if p]
 
 
 @dataclass(frozen=True)
@@ -132,10 +152,9 @@ class Phase:
         Steps between two calls of ``refresh``; None never refreshes.
     stop : LabelChange, optional
         Ends the phase before `epochs`; checked at every refresh.
-    relative_rate : bool, default=False
-        Whether the learning rate of "sgd" is relative to the data, as in pretraining.
-    limited_rate : bool, default=False
-        Whether that of "sgd" is limited, beside a reconstruction, to what is stable.
+    rate : {"given", "relative", "limited"}, default="given"
+        What becomes of the learning rate of "sgd": it is "relative" to the data, as in
+        pretraining, or "limited", beside a reconstruction, to what is stable.
     """
 
     name: str
@@ -144,8 +163,7 @@ class Phase:
     optimizer: OptimizerSpec
     refresh_every: int | None = None
     stop: LabelChange | None = None
-    relative_rate: bool = False
-    limited_rate: bool = False
+    rate: str = "given"
 
     @property
     def clustering(self) -> ClusteringObjective | None:
@@ -156,12 +174,25 @@ class Phase:
         return None
 
     @property
+    def model(self) -> Objective | None:
+        """The objective that assigns rows, to clusters or to classes, if any does."""
+        for objective in self.objectives:
+            if hasattr(objective, "assign"):
+                return objective
+        return None
+
+    @property
     def needs_reconstruction(self) -> bool:
         """Whether any loss reads the decoder's output for the input itself."""
         return any(
             objective.needs_reconstruction and not overrides(objective, "view")
             for objective in self.objectives
         )
+
+    @property
+    def needs_layers(self) -> bool:
+        """Whether any loss reads the hidden layers."""
+        return any(objective.needs_layers for objective in self.objectives)
 
     def run(self, trainer: Trainer) -> dict[str, Any]:
         """Train for this phase; returns its history."""
@@ -180,6 +211,11 @@ class Reclustering:
 
     clustering: ClusteringObjective
     name: str = "reclustering"
+
+    @property
+    def model(self) -> ClusteringObjective:
+        """The objective that assigns rows."""
+        return self.clustering
 
     def run(self, trainer: Trainer) -> dict[str, Any]:
         """Replace the centres; returns the history, which is the labels' change."""
@@ -220,6 +256,10 @@ class Budget:
         """150 epochs, but between 3,000 and 20,000 steps; the stop rule ends sooner."""
         return self._epochs(asked, 150, 3_000, 20_000)
 
+    def warmup_epochs(self, asked: int | str) -> int:
+        """10 epochs, but between 500 and 5,000 steps."""
+        return self._epochs(asked, 10, 500, 5_000)
+
     def update_interval(self, asked: int | str) -> int:
         """140 steps, or one epoch where that is shorter."""
         return min(140, self.steps_per_epoch) if asked == "auto" else int(asked)
@@ -232,9 +272,11 @@ class Budget:
 
 
 def weighted_mean(loss: Tensor, weight: Tensor | None) -> Tensor:
-    """Mean of per-sample losses; a loss of the whole batch stays as it is."""
+    """Mean of per-sample losses; a loss of the whole batch stays as it is.
+
+    Weights have the mean 1 over all data, not in every batch: a heavy row counts for
+    more than the rows of other batches as well.
+    """
     if loss.ndim == 0:
         return loss
-    if weight is None:
-        return loss.mean()
-    return (weight * loss).sum() / weight.sum()
+    return loss.mean() if weight is None else (weight * loss).mean()

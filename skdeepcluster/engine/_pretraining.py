@@ -16,7 +16,7 @@ from skdeepcluster.architectures import GeneratorDropout
 from skdeepcluster.engine._inference import map_all
 from skdeepcluster.engine._phases import OptimizerSpec, Phase
 from skdeepcluster.engine._trainer import Trainer, has_parameters
-from skdeepcluster.objectives import Denoising, Reconstruction
+from skdeepcluster.objectives import Reconstruction
 
 PRETRAININGS = ("end_to_end", "layerwise")
 
@@ -39,8 +39,8 @@ class Pretraining:
         The learning rate of "sgd" is relative to the data.
     dropout : float, default=0.2
         Rate of the noise in "layerwise".
-    denoising : Denoising, optional
-        Corrupts the input while all layers learn together.
+    loss : Reconstruction, optional
+        What all layers together minimise; plain by default.
     """
 
     kind: str
@@ -48,7 +48,7 @@ class Pretraining:
     optimizer: OptimizerSpec
     dropout: float = 0.2
     name: str = "pretraining"
-    denoising: Denoising | None = field(default=None, repr=False)
+    loss: Reconstruction | None = field(default=None, repr=False)
 
     def run(self, trainer: Trainer) -> dict[str, Any]:
         """Train, or take the result of the same training from the cache."""
@@ -71,8 +71,8 @@ class Pretraining:
 
     def _key(self) -> dict[str, Any]:
         key: dict[str, Any] = {"pretraining": repr(self)}
-        if self.denoising is not None:
-            key["denoising"] = (self.denoising.dropout, self.denoising.noise)
+        if self.loss is not None:
+            key["loss"] = repr(self.loss)
         return key
 
     def _train(self, trainer: Trainer) -> dict[str, Any]:
@@ -81,10 +81,10 @@ class Pretraining:
             history["layer_loss"] = self._train_layers(trainer)
         end_to_end = Phase(
             self.name,
-            {self.denoising or Reconstruction(): 1.0},
+            {self.loss or Reconstruction(): 1.0},
             self.epochs,
             self.optimizer,
-            relative_rate=True,
+            rate="relative",
         )
         return {**trainer.run(end_to_end), **history}
 
@@ -100,7 +100,7 @@ class Pretraining:
                 {Reconstruction(): 1.0},
                 -(-self.epochs // 2),
                 self.optimizer,
-                relative_rate=True,
+                rate="relative",
             )
             losses.append(trainer.on(pair, x).run(phase)["loss"])
             x = map_all(encoder.eval(), x)

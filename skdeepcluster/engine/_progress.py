@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from skdeepcluster.architectures import GeneratorDropout
 from skdeepcluster.engine._batches import ResidentBatches
 from skdeepcluster.engine._callbacks import EpochReporter
 from skdeepcluster.engine._curvature import limited_to, relative_to
+from skdeepcluster.engine._layers import HiddenLayers, hidden_layers
 from skdeepcluster.engine._net import PhaseNet, TrainingDivergedError
 from skdeepcluster.engine._phases import (
     OptimizerSpec,
@@ -87,7 +89,7 @@ class PhaseProgress:
             trainer.network,
             nn.ModuleList(phase.objectives),
             loss_function=self.loss,
-            make_optimizer=self._optimizer().build,
+            make_optimizer=self._make_optimizer,
             before_epoch=self.before_epoch,
             after_step=self.after_step,
             device=trainer.compute.device,
@@ -109,8 +111,9 @@ class PhaseProgress:
         trainer = self.trainer
         z = trainer.encode(x)
         x_hat = trainer.decode(z) if self.phase.needs_reconstruction else None
+        layers, layers_hat = self._hidden_layers(x, z)
         weight = None if trainer.weight is None else trainer.weight[index]
-        self.batch = Batch(x=x, z=z, x_hat=x_hat, index=index, weight=weight)
+        self.batch = Batch(x, z, x_hat, layers, layers_hat, index, weight=weight)
         terms = [
             factor * weighted_mean(objective.loss(self._for(objective)), weight)
             for objective, factor in self.factors.items()
@@ -125,6 +128,8 @@ class PhaseProgress:
 
     def after_step(self, step: int, epoch: int) -> bool:
         """Move centres, refresh targets when it is time; True ends the phase."""
+        for objective in self.phase.objectives:
+            objective.project()
         for objective in self.moving:
             self._move(objective)
         every = self.phase.refresh_every
@@ -167,15 +172,28 @@ class PhaseProgress:
         changes = self.history.get("label_change")
         return f"{line}, {changes[-1]:.2%} of labels changing" if changes else line
 
+    def _make_optimizer(self, parameters: list[nn.Parameter]) -> Optimizer:
+        spec = self._optimizer()
+        if not spec.weight_decay:
+            return spec.build(parameters)
+        exempt = [p for o in self.phase.objectives for p in o.parameters()]
+        return spec.build(parameters, exempt)
+
     def _optimizer(self) -> OptimizerSpec:
         x, spec = self.trainer.x, self.phase.optimizer
-        if self.phase.relative_rate:
+        if self.phase.rate == "relative":
             return relative_to(x, spec)
-        if not self.phase.limited_rate:
+        if self.phase.rate != "limited":
             return spec
         factors = factors_at(self.phase, self.phase.epochs)
         steepness = sum(w * o.steepness(x.shape[1]) for o, w in factors.items())
         return limited_to(x, spec, steepness)
+
+    def _hidden_layers(self, x: Tensor, z: Tensor) -> HiddenLayers:
+        if not self.phase.needs_layers:
+            return (), ()
+        with self.trainer.compute.autocast():
+            return hidden_layers(self.trainer.network, x, z)
 
     def _for(self, objective: Objective) -> Batch:
         batch = self.batch
@@ -202,7 +220,7 @@ class PhaseProgress:
             self.targets[objective][self.batch.index] = target
 
     def _snapshot(self) -> Callable[[], dict[str, Any]] | None:
-        objective, snapshot = self.phase.clustering, self.trainer.snapshot
+        objective, snapshot = self.phase.model, self.trainer.snapshot
         if objective is None or snapshot is None:
             return None
         return lambda: snapshot(self.trainer, objective)

@@ -76,7 +76,7 @@ def _warn_of_dominance(squares: NDArray[np.float64]) -> None:
             "so that the clusters will be those of this column. Scale X first (e.g. "
             "with StandardScaler) where the others should count.",
             DataScaleWarning,
-            stacklevel=8,
+            stacklevel=9,
         )
 
 

@@ -42,7 +42,7 @@ class Trainer:
     cache : PretrainingCache, optional
         Where results of pretraining are kept.
     weight : Tensor of shape (n_samples,), optional
-        Sample weights, on the device.
+        Sample weights, on the device; only their ratios count.
     """
 
     def __init__(
@@ -54,14 +54,13 @@ class Trainer:
         streams: RandomStreams,
         batch_size: int,
         observer: Observer | None = None,
-        snapshot: Callable[[Trainer, ClusteringObjective], dict[str, Any]]
-        | None = None,
+        snapshot: Callable[[Trainer, Objective], dict[str, Any]] | None = None,
         cache: PretrainingCache | None = None,
         weight: Tensor | None = None,
     ) -> None:
         self.network = network.to(compute.device, compute.dtype)
         self.x = x
-        self.weight = weight
+        self.weight = None if weight is None else weight / weight.mean()
         self.compute = compute
         self.streams = streams
         self.batch_size = batch_size

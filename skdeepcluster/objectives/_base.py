@@ -37,7 +37,10 @@ class Batch:
     x_hat : Tensor of shape (b, n_features) or None
         The reconstruction; None where no loss of the phase asks for it.
     layers : tuple of Tensor
-        Outputs of the layers that make up the embedding, where there are several.
+        Outputs of the encoder's hidden layers without dropout, from the input on;
+        empty where no loss of the phase asks for them. Without gradient.
+    layers_hat : tuple of Tensor
+        What the decoder passes through on its way from `z`, in the order of `layers`.
     index : Tensor of shape (b,)
         Which rows of the data set these are.
     target : Tensor of shape (b, ...) or None
@@ -53,6 +56,7 @@ class Batch:
     z: Tensor
     x_hat: Tensor | None = None
     layers: tuple[Tensor, ...] = ()
+    layers_hat: tuple[Tensor, ...] = ()
     index: Tensor | None = None
     target: Tensor | None = None
     weight: Tensor | None = None
@@ -68,6 +72,8 @@ class Objective(nn.Module):
 
     #: Whether ``loss`` reads ``batch.x_hat``: only then is the decoder run.
     needs_reconstruction = False
+    #: Whether ``loss`` reads ``batch.layers``.
+    needs_layers = False
 
     def steepness(self, n_features: int) -> float:
         """How much steeper than a mean squared reconstruction; 0 for other losses.
@@ -123,6 +129,9 @@ class Objective(nn.Module):
         `batch` holds the embedding under the new weights.
         """
         return None
+
+    def project(self) -> None:
+        """Bring parameters back into their bounds, after every optimizer step."""
 
     def on_epoch(self, epoch: int) -> None:
         """Anneal: called before epoch `epoch` (from 0)."""
@@ -234,11 +243,14 @@ class ClusteringObjective(Objective):
         raise NotImplementedError
 
     @torch.no_grad()
+    def log_soft_assign(self, z: Tensor) -> Tensor:
+        """Log of the soft assignments (n, n_clusters) of many rows, in float64."""
+        rows = max(1, _BLOCK_ELEMENTS // self.centers.numel())
+        return torch.cat([self.log_q(block) for block in in_double(z).split(rows)])
+
     def soft_assign(self, z: Tensor) -> Tensor:
         """Soft assignments (n, n_clusters) in float64, rows summing to 1."""
-        rows = max(1, _BLOCK_ELEMENTS // self.centers.numel())
-        blocks = [self.log_q(block) for block in in_double(z).split(rows)]
-        return torch.cat(blocks).exp()
+        return self.log_soft_assign(z).exp()
 
     @torch.no_grad()
     def assign(self, z: Tensor) -> Tensor:

@@ -9,16 +9,15 @@ with pseudo-labels c from k-means on the embedding of all data.
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from skdeepcluster.kmeans import nearest_center
-from skdeepcluster.objectives._base import Batch, ClusteringObjective, in_double, like
+from skdeepcluster.objectives._base import Batch
+from skdeepcluster.objectives._softmax import SoftmaxClustering
 from skdeepcluster.utils._reduce import Reduce, identity
 
 
-class ClusterClassification(ClusteringObjective):
+class ClusterClassification(SoftmaxClustering):
     r"""Cross-entropy of a softmax layer to the clusters that k-means finds.
 
     The layer starts where it decides as the centres do: with
@@ -40,34 +39,6 @@ class ClusterClassification(ClusteringObjective):
     Multimedia 20(2), 2018.
     """
 
-    learns_centers = False
-
-    def __init__(self, n_clusters: int, n_init: int = 20) -> None:
-        super().__init__(n_clusters, n_init)
-        self.weight = nn.Parameter(torch.empty(0))
-        self.bias = nn.Parameter(torch.empty(0))
-
-    def initialise(
-        self,
-        z: Tensor,
-        weight: Tensor | None,
-        rng: torch.Generator,
-        reduce: Reduce = identity,
-    ) -> None:
-        """Centres of k-means on `z`, and the layer that decides as they do."""
-        super().initialise(z, weight, rng, reduce)
-        _, apart = nearest_center(z, self.centers)
-        counts = torch.ones_like(apart)
-        if weight is not None:
-            counts = in_double(weight).to(apart)
-        total = reduce(torch.stack([(counts * apart).sum(), counts.sum()]))
-        squared = self.centers.square().sum(dim=1)
-        # Where every row is a centre, the sharpest layer that rounding leaves of use.
-        sharpest = torch.finfo(z.dtype).eps * float(squared.max())
-        spread = max(float(total[0] / total[1]), sharpest) or 1.0
-        self.weight = nn.Parameter(2 * self.centers / spread)
-        self.bias = nn.Parameter(-squared / spread)
-
     def refresh(
         self, z: Tensor, weight: Tensor | None = None, reduce: Reduce = identity
     ) -> Tensor:
@@ -79,20 +50,3 @@ class ClusterClassification(ClusteringObjective):
         return cross_entropy(
             self._scores(batch.z), self._target_of(batch), reduction="none"
         )
-
-    def log_q(self, z: Tensor) -> Tensor:
-        """Log of the softmax layer's answers, (n, k)."""
-        return self._scores(z).log_softmax(dim=1)
-
-    def reorder(self, order: Tensor) -> None:
-        """Renumber the clusters: new cluster j is old cluster ``order[j]``."""
-        super().reorder(order)
-        with torch.no_grad():
-            order = order.to(self.weight.device)
-            self.weight.copy_(self.weight[order])
-            self.bias.copy_(self.bias[order])
-
-    def _scores(self, z: Tensor) -> Tensor:
-        # Not a matrix product, whose rounding of a row depends on the rows beside it.
-        products = z.unsqueeze(1) * like(self.weight, z)  # (n, k, d)
-        return products.sum(dim=2) + like(self.bias, z)

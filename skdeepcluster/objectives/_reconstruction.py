@@ -52,6 +52,10 @@ class Reconstruction(Objective):
         squares = (batch.x_hat - batch.x).square()
         return squares.mean(dim=1) if self.reduction == "mean" else squares.sum(dim=1)
 
+    def extra_repr(self) -> str:
+        """Show the parameters."""
+        return f"reduction={self.reduction!r}"
+
 
 class Denoising(Reconstruction):
     r"""Reconstruction of the clean input from a corrupted one.
@@ -95,3 +99,57 @@ class Denoising(Reconstruction):
             keep = torch.empty_like(x).bernoulli_(1 - self.dropout, generator=rng)
             x = x * keep.div_(1 - self.dropout)
         return x
+
+    def extra_repr(self) -> str:
+        """Show the parameters."""
+        noise = f"dropout={self.dropout}, noise={self.noise}"
+        return f"{noise}, {super().extra_repr()}"
+
+
+class LayerwiseReconstruction(Reconstruction):
+    r"""Reconstruction of the input and of the encoder's hidden layers.
+
+    .. math::
+
+        L_i = \frac{1}{D} \lVert x_i - \hat x_i \rVert^2
+        + \beta \sum_l \frac{1}{D_l} \lVert h_i^{(l)} - \hat h_i^{(l)} \rVert^2
+
+    The targets :math:`h^{(l)}` are what the encoder's layers give without dropout,
+    constants of the step; the :math:`\hat h^{(l)}` are what the decoder passes through
+    on its way from the embedding, noisy where the encoder has dropout. A network
+    without ``layer_pairs`` has the first term alone.
+
+    Parameters
+    ----------
+    layer_weight : float, default=0.1
+        :math:`\beta`.
+
+    References
+    ----------
+    K. Ghasedi Dizaji, A. Herandi, C. Deng, W. Cai and H. Huang, "Deep Clustering via
+    Joint Convolutional Autoencoder Embedding and Relative Entropy Minimization",
+    ICCV 2017.
+    """
+
+    needs_layers = True
+
+    def __init__(self, layer_weight: float = 0.1) -> None:
+        super().__init__()
+        if not layer_weight >= 0.0:
+            raise ValueError(
+                "The 'layer_weight' parameter of LayerwiseReconstruction must be in "
+                f"the range [0.0, inf). Got {layer_weight!r} instead."
+            )
+        self.layer_weight = layer_weight
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Squared errors of each row, (b,)."""
+        errors = super().loss(batch)
+        for clean, decoded in zip(batch.layers, batch.layers_hat, strict=True):
+            squares = (decoded - clean).square()
+            errors = errors + self.layer_weight * squares.mean(dim=1)
+        return errors
+
+    def extra_repr(self) -> str:
+        """Show the parameters."""
+        return f"layer_weight={self.layer_weight}"

@@ -18,6 +18,11 @@ embedding_size : int, default=None
     `architecture`, that of `pretrained`, an architecture's own default, and 10, as in
     the papers, for the others.
 """,
+    "bounded_embedding_size": """
+embedding_size : int, default=None
+    Number of columns of the embedding. None takes `n_clusters`, as in the paper, unless
+    `architecture` or `pretrained` has a size of its own.
+""",
     "hidden_layer_sizes": """
 hidden_layer_sizes : tuple of int, default=(500, 500, 2000)
     Widths of the layers between input and embedding; the decoder mirrors them. Not
@@ -30,6 +35,27 @@ architecture : None, Architecture or torch.nn.Module, default=None
     architecture object builds its own, and a grid reaches its parameters as
     ``architecture__...``; a module with ``encode`` and ``decode`` is deep-copied with
     its weights and never trained in place.
+""",
+    "discriminative": """
+reconstruction_weight : float, default=1.0
+    Weight of the reconstruction in the clustering phase.
+layer_weight : float, default=0.1
+    Weight, in the reconstruction, of each hidden layer of the encoder: the decoder is
+    to pass through what they give without dropout. Networks without ``layer_pairs``
+    have none.
+init : "k-means" or clusterer, default="k-means"
+    What gives the first labels, from the pretrained embedding. A clusterer is any
+    estimator with ``fit_predict``, such as
+    :class:`~sklearn.cluster.SpectralClustering`; it is cloned, and its `n_clusters` and
+    an open `random_state` are set.
+warmup_epochs : int or "auto", default="auto"
+    The first of `max_iter` epochs, in which the first labels are learnt. "auto" takes
+    10, but at least 500 and at most 5,000 steps, and at most half of `max_iter`.
+""",
+    "epoch_interval": """
+update_interval : int or "auto", default="auto"
+    Optimizer steps between two updates of the assignments of all rows. "auto" takes one
+    epoch, as in the paper.
 """,
     "pretraining": """
 pretraining : {"end_to_end", "layerwise"}, default="end_to_end"

@@ -272,3 +272,22 @@ def test_odd_sizes_have_the_same_bits_in_any_company_too(shape, dtype, threads):
         assert torch.equal(mapped(network.encode, x[row : row + 1])[0], together[row])
         alone = mapped(network.decode, together[row : row + 1])[0]
         assert torch.equal(alone, decoded[row])
+
+
+def test_dropout_is_on_the_input_and_after_the_stages_that_have_a_rate():
+    net = ConvAutoencoder((8, 8), (3, 2), (4, 5), dropout=(0.1, 0.2)).build(64, 5)
+    kinds = [[type(layer).__name__ for layer in stage] for stage in net.encoder]
+    assert kinds == [
+        ["GeneratorDropout", "Conv2d", "ReLU", "GeneratorDropout"],
+        ["Conv2d", "ReLU"],
+    ]
+    assert [net.encoder[0][0].p, net.encoder[0][3].p] == [0.1, 0.2]
+    assert "Dropout" not in str(net.decoder)
+
+
+@pytest.mark.parametrize("dropout", [0.1, (0.1,) * 4, (1.0,), (-0.1,), ("a",)])
+def test_wrong_dropout(dropout):
+    architecture = ConvAutoencoder((8, 8), (3, 2), (4, 5), dropout=dropout)
+    message = r"'dropout' parameter must be a tuple of at most 3 floats in .*\[0, 1\)"
+    with pytest.raises(ValueError, match=message):
+        architecture.build(64, 5)

@@ -3,9 +3,15 @@ from math import ceil
 import pytest
 import torch
 
-from skdeepcluster.engine import Budget, OptimizerSpec, Phase, label_change
+from skdeepcluster.engine import (
+    Budget,
+    OptimizerSpec,
+    Phase,
+    Reclustering,
+    label_change,
+)
 from skdeepcluster.engine._phases import weighted_mean
-from skdeepcluster.objectives import Hardening, Reconstruction
+from skdeepcluster.objectives import Hardening, Reconstruction, SoftmaxHead
 
 SGD = OptimizerSpec("sgd", 0.1)
 
@@ -79,6 +85,30 @@ def test_optimizers_are_those_they_are_called(name, reference):
     torch.testing.assert_close(walk(built, ours), walk(reference([theirs]), theirs))
 
 
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+def test_weight_decay_and_who_is_exempt(name):
+    """With a gradient of zero, a decayed parameter moves alone."""
+    decayed, exempt = quadratic_parameter(), quadratic_parameter()
+    spec = OptimizerSpec(name, 0.1, weight_decay=0.5)
+    optimizer = spec.build([decayed, exempt], exempt=[exempt])
+    for parameter in (decayed, exempt):
+        parameter.grad = torch.zeros(2)
+    optimizer.step()
+    assert exempt.tolist() == [1.0, -2.0]
+    expected = [0.95, -1.9] if name == "sgd" else [0.9, -1.9]
+    torch.testing.assert_close(decayed.detach(), torch.tensor(expected))
+
+
+def test_the_model_of_a_phase():
+    hardening, reconstruction = Hardening(2), Reconstruction()
+    phase = Phase("both", {reconstruction: 1.0, hardening: 0.1}, 1, SGD)
+    assert phase.model is Reclustering(hardening).model is hardening
+    assert Phase("pretraining", {reconstruction: 1.0}, 1, SGD).model is None
+    head = SoftmaxHead(torch.arange(2), 2)
+    assert Phase("classes", {head: 1.0}, 1, SGD).model is head
+    assert Phase("classes", {head: 1.0}, 1, SGD).clustering is None
+
+
 def test_the_clustering_objective_of_a_phase():
     hardening, reconstruction = Hardening(2), Reconstruction()
     phase = Phase("both", {reconstruction: 1.0, hardening: 0.1}, 1, SGD)
@@ -135,6 +165,8 @@ def test_a_rule_keeps_no_state_between_runs():
 def test_weighted_mean():
     loss = torch.tensor([1.0, 2.0, 6.0])
     assert weighted_mean(loss, None) == 3.0
-    assert weighted_mean(loss, torch.tensor([1.0, 0.0, 3.0])) == 19 / 4
+    assert weighted_mean(loss, torch.tensor([0.75, 0.0, 2.25])) == 19 / 4
+    # A light batch stays light.
+    assert weighted_mean(loss, torch.tensor([0.5, 0.5, 0.5])) == 1.5
     whole = torch.tensor(5.0)
     assert weighted_mean(whole, torch.tensor([1.0])) is whole

@@ -34,8 +34,8 @@ def test_losses_are_weighted(make_trainer, factor):
 
 def test_sample_weights_of_zero_are_rows_left_out(make_trainer):
     phase = Phase("p", {Reconstruction(): 1.0}, 1, SGD)
-    weighted = make_trainer(n=50, batch_size=50)
-    weighted.weight = (torch.arange(50) < 20).float()
+    weight = (torch.arange(50) < 20).float()
+    weighted = make_trainer(n=50, batch_size=50, weight=weight)
     few = make_trainer(x=weighted.x[:20], batch_size=50)
     weighted.run(phase)
     few.run(phase)
@@ -43,6 +43,68 @@ def test_sample_weights_of_zero_are_rows_left_out(make_trainer):
         nn.utils.parameters_to_vector(t.network.parameters()) for t in (weighted, few)
     ]
     torch.testing.assert_close(*vectors)
+
+
+def test_only_the_ratios_of_sample_weights_count(make_trainer):
+    weight = 1.0 + torch.arange(50) % 2
+
+    def trained(weight):
+        trainer = make_trainer(n=50, batch_size=10, weight=weight)
+        loss = trainer.run(Phase("p", {Reconstruction(): 1.0}, 2, SGD))["loss"]
+        return loss, nn.utils.parameters_to_vector(trainer.network.parameters())
+
+    loss, network = trained(weight)
+    scaled_loss, scaled_network = trained(4.0 * weight)
+    assert scaled_loss == loss
+    assert torch.equal(scaled_network, network)
+    plain_loss, plain_network = trained(None)
+    assert trained(torch.full((50,), 3.0))[0] == plain_loss
+    assert not torch.equal(plain_network, network)
+
+
+class Bounded(Objective):
+    """Its parameter is drawn to minus infinity, and kept above 1."""
+
+    def __init__(self):
+        super().__init__()
+        self.level = nn.Parameter(torch.tensor(1.2))
+        self.seen = []
+
+    def loss(self, batch):
+        self.seen.append(self.level.item())
+        return self.level + 0 * batch.z.sum(dim=1)
+
+    def project(self):
+        with torch.no_grad():
+            self.level.clamp_(min=1.0)
+
+
+def test_parameters_are_projected_after_every_step(make_trainer):
+    objective = Bounded()
+    phase = Phase("p", {objective: 1.0}, 2, OptimizerSpec("sgd", 0.15))
+    make_trainer().run(phase)
+    assert objective.seen[:3] == [pytest.approx(1.2), pytest.approx(1.05), 1.0]
+    assert set(objective.seen[2:]) == {1.0}
+    assert objective.level == 1.0
+
+
+def test_weight_decay_is_that_of_the_network(make_trainer):
+    class Idle(Objective):
+        def __init__(self):
+            super().__init__()
+            self.level = nn.Parameter(torch.tensor(1.0))
+
+        def loss(self, batch):
+            return 0 * (batch.z.sum(dim=1) + self.level)
+
+    objective, trainer = Idle(), make_trainer(n=50, batch_size=50)
+    encoder = [p.detach().clone() for p in trainer.network.encoder.parameters()]
+    trainer.run(Phase("p", {objective: 1.0}, 1, OptimizerSpec("sgd", 0.5, 0.1)))
+    assert objective.level == 1.0
+    for before, after in zip(
+        encoder, trainer.network.encoder.parameters(), strict=True
+    ):
+        torch.testing.assert_close(after, 0.95 * before)
 
 
 class Counting(Objective):

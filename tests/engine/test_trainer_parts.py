@@ -193,10 +193,10 @@ def test_rates_relative_to_the_data_and_limited_by_them(make_trainer):
     trainer = make_trainer(n=50, batch_size=50)
     stable = relative_to(trainer.x, OptimizerSpec("sgd", 0.02)).learning_rate
 
-    def moved(rate, **options):
+    def moved(learning_rate, **options):
         fresh = make_trainer(n=50, batch_size=50)
         before = [p.detach().clone() for p in fresh.network.parameters()]
-        spec = OptimizerSpec("sgd", rate)
+        spec = OptimizerSpec("sgd", learning_rate)
         fresh.run(Phase("p", {Reconstruction(): 1.0}, 1, spec, **options))
         return torch.cat(
             [
@@ -206,9 +206,9 @@ def test_rates_relative_to_the_data_and_limited_by_them(make_trainer):
         )
 
     asked = moved(stable)
-    torch.testing.assert_close(moved(0.02, relative_rate=True), asked)
-    torch.testing.assert_close(moved(1e3, limited_rate=True), asked)
-    small = moved(stable / 8, limited_rate=True)
+    torch.testing.assert_close(moved(0.02, rate="relative"), asked)
+    torch.testing.assert_close(moved(1e3, rate="limited"), asked)
+    small = moved(stable / 8, rate="limited")
     torch.testing.assert_close(small, asked / 8, rtol=1e-3, atol=1e-7)
 
 

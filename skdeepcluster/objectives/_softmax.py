@@ -1,0 +1,85 @@
+r"""A softmax layer on the embedding, whose answers are the assignments.
+
+.. math:: p_i = \mathrm{softmax}(\Theta z_i + b)
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from skdeepcluster.kmeans import nearest_center
+from skdeepcluster.objectives._base import ClusteringObjective, in_double, like
+from skdeepcluster.utils._reduce import Reduce, identity
+
+
+class SoftmaxClustering(ClusteringObjective):
+    r"""Clustering losses whose assignments are those of a softmax layer.
+
+    The layer starts where it decides as the centres do: with
+    :math:`\Theta = 2 M / \bar d`, :math:`b_k = -\lVert \mu_k \rVert^2 / \bar d`,
+    where :math:`\bar d` is the mean squared distance to the nearest centre.
+
+    Parameters
+    ----------
+    n_clusters : int
+    n_init : int, default=20
+        Restarts of the k-means that gives the first centres.
+
+    Attributes
+    ----------
+    weight : Parameter of shape (n_clusters, embedding_size)
+        :math:`\Theta`; empty before ``initialise``, as is the bias.
+    bias : Parameter of shape (n_clusters,)
+        b.
+    """
+
+    learns_centers = False
+
+    def __init__(self, n_clusters: int, n_init: int = 20) -> None:
+        super().__init__(n_clusters, n_init)
+        self.weight = nn.Parameter(torch.empty(0))
+        self.bias = nn.Parameter(torch.empty(0))
+
+    def initialise(
+        self,
+        z: Tensor,
+        weight: Tensor | None,
+        rng: torch.Generator,
+        reduce: Reduce = identity,
+    ) -> None:
+        """Centres of k-means on `z`, and the layer that decides as they do."""
+        super().initialise(z, weight, rng, reduce)
+        self._decide_as_centers(z, weight, reduce)
+
+    def log_q(self, z: Tensor) -> Tensor:
+        """Log of the softmax layer's answers, (n, k)."""
+        return self._scores(z).log_softmax(dim=1)
+
+    def reorder(self, order: Tensor) -> None:
+        """Renumber the clusters: new cluster j is old cluster ``order[j]``."""
+        super().reorder(order)
+        with torch.no_grad():
+            order = order.to(self.weight.device)
+            self.weight.copy_(self.weight[order])
+            self.bias.copy_(self.bias[order])
+
+    def _decide_as_centers(
+        self, z: Tensor, weight: Tensor | None, reduce: Reduce
+    ) -> None:
+        _, apart = nearest_center(z, self.centers)
+        counts = torch.ones_like(apart)
+        if weight is not None:
+            counts = in_double(weight).to(apart)
+        total = reduce(torch.stack([(counts * apart).sum(), counts.sum()]))
+        squared = self.centers.square().sum(dim=1)
+        # Where every row is a centre, the sharpest layer that rounding leaves of use.
+        sharpest = torch.finfo(z.dtype).eps * float(squared.max())
+        spread = max(float(total[0] / total[1]), sharpest) or 1.0
+        self.weight = nn.Parameter(2 * self.centers / spread)
+        self.bias = nn.Parameter(-squared / spread)
+
+    def _scores(self, z: Tensor) -> Tensor:
+        # Not a matrix product, whose rounding of a row depends on the rows beside it.
+        products = z.unsqueeze(1) * like(self.weight, z)  # (n, k, d)
+        return products.sum(dim=2) + like(self.bias, z)
