@@ -84,6 +84,9 @@ class BaseDeepEstimator(
         "verbose": ["verbose"],
     }
 
+    #: Whether the method's network has a decoder.
+    _decodes = True
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
@@ -107,12 +110,14 @@ class BaseDeepEstimator(
         self : object
             The fitted estimator.
         """
-        raw = X
-        X = self._validate_training_data(X)
+        return self._learn(self._validate_training_data(X), X, y)
+
+    def _learn(self, X, raw, y, weight=None):
+        """Fit on valid rows `X`; callbacks see them as they came, `raw`."""
         observer = Observer(self, raw, y, init_callback_context(self))
         with verbosity(self.verbose):
             observer.fit_begins()
-            trainer = self._make_trainer(X, observer)
+            trainer = self._make_trainer(X, observer, weight)
             self._run_phases(trainer, X)
             observer.fit_ends()
         return self
@@ -125,13 +130,15 @@ class BaseDeepEstimator(
     def _check_n_samples(self, X):
         """Refuse too few rows; clusterers need one for every cluster."""
 
-    def _make_trainer(self, X, observer):
+    def _make_trainer(self, X, observer, weight=None):
         compute = Compute.resolve(self.device, self.precision)
         streams = RandomStreams.from_random_state(self.random_state)
         self._scaling, network = self._make_network(X, streams)
         self._n_features_out = embedding_size_of(network, X.shape[1])
         with memory_errors("all rows do not fit on it: use device='cpu'"):
             x = scaled_reader(X, self._scaling, compute)(0, len(X))
+            if weight is not None:
+                weight = torch.from_numpy(weight).to(x)
         return Trainer(
             network,
             x,
@@ -141,6 +148,7 @@ class BaseDeepEstimator(
             observer=observer,
             snapshot=self._fitted_attributes,
             cache=self._make_cache(X, streams, compute),
+            weight=weight,
         )
 
     def _make_network(self, X, streams):
@@ -188,6 +196,11 @@ class BaseDeepEstimator(
                 f"embedding_size={self.embedding_size} conflicts with 'pretrained', "
                 f"whose embedding has {size} columns: pass {size} or None."
             )
+        if self._decodes and not hasattr(network, "decode"):
+            raise TypeError(
+                "The 'pretrained' parameter must be an estimator whose network has a "
+                f"decoder. Got {type(source).__name__}."
+            )
         return source._scaling, copy.deepcopy(network).requires_grad_(True)
 
     def _make_cache(self, X, streams, compute):
@@ -234,7 +247,7 @@ class BaseDeepEstimator(
                 "epochs": budget.max_iter(self.max_iter),
                 "refresh_every": budget.update_interval(self.update_interval),
                 "stop": label_change(self.tol),
-                "limited_rate": True,
+                "rate": "limited",
                 **options,
             },
         )
@@ -248,7 +261,7 @@ class BaseDeepEstimator(
         phases = list(self._phases(Budget(len(X), self.batch_size)))
         for phase in phases:
             self.history_[phase.name] = phase.run(trainer)
-        self._finish(trainer, phases[-1].clustering, X)
+        self._finish(trainer, phases[-1].model, X)
 
     def _finish(self, trainer, objective, X):
         """Set the fitted attributes."""
@@ -261,7 +274,6 @@ class BaseDeepEstimator(
         return {
             "module_": _on_host(trainer.network),
             "objective_": _on_host(objective),
-            "cluster_centers_": objective.centers.detach().cpu().numpy().copy(),
         }
 
 

@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skdeepcluster.deep._base import BaseDeepEstimator
-from skdeepcluster.deep._inference import check_answers
+from skdeepcluster.deep._inference import DecodingMixin, check_answers
 from skdeepcluster.metrics import neighborhood_score, sample_rows
 from skdeepcluster.utils._sklearn import Interval
 
@@ -23,7 +23,7 @@ def _has_soft_assignments(estimator):
     return estimator._is_soft if fitted is None else fitted.is_soft
 
 
-class BaseDeepClusterer(ClusterMixin, BaseDeepEstimator):
+class BaseDeepClusterer(ClusterMixin, DecodingMixin, BaseDeepEstimator):
     """Deep estimators that assign rows to clusters."""
 
     _parameter_constraints: dict = {
@@ -52,6 +52,11 @@ class BaseDeepClusterer(ClusterMixin, BaseDeepEstimator):
         self.cluster_centers_ = self.cluster_centers_[order].astype(X.dtype)
         self.labels_ = np.argsort(order)[labels].astype(np.int32)
         _warn_of_collapse(counts[order])
+
+    def _fitted_attributes(self, trainer, objective):
+        attributes = super()._fitted_attributes(trainer, objective)
+        centers = objective.centers.detach().cpu().numpy().copy()
+        return {**attributes, "cluster_centers_": centers}
 
     def _final_labels(self, trainer, X):
         # The very last step may overflow.
@@ -151,5 +156,5 @@ def _warn_of_collapse(counts):
             f"({len(counts)}). Possibly due to duplicate points in X, or clusters died "
             f"in training. Rows per cluster: {counts.tolist()}.",
             ConvergenceWarning,
-            stacklevel=7,
+            stacklevel=8,
         )

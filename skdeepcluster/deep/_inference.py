@@ -21,7 +21,7 @@ _READ_ROWS = 4096
 
 
 class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
-    """``transform`` and ``inverse_transform`` through the network of an estimator."""
+    """``transform`` through the network of an estimator."""
 
     def transform(self, X):
         """Embed rows.
@@ -41,6 +41,39 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """
         check_is_fitted(self)
         return check_answers(self._infer(lambda z: z, self._validate_new_data(X)))
+
+    def _infer(self, function, X):
+        """Apply `function` to the embedding of rows of X: numpy, in X's dtype."""
+        compute, network = self._inference_network()
+
+        def encode_then(x):
+            with compute.autocast():
+                z = network.encode(x)
+            return function(z.to(compute.dtype))
+
+        read = scaled_reader(X, self._scaling, compute)
+        out = map_blocks(encode_then, read, len(X)).cpu().numpy()
+        return out.astype(X.dtype)
+
+    def _validate_new_data(self, X):
+        return validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+
+    def _inference_network(self):
+        """Device and precision to infer with, and the network there.
+
+        The CPU stands in for a device that this host does not have.
+        """
+        device = self.device if is_available(self.device) else "cpu"
+        compute = Compute.resolve(device, self.precision)
+        network = self.module_
+        placed = {(p.device.type, p.dtype) for p in network.parameters()}
+        if not placed <= {(compute.device.type, compute.dtype)}:
+            network = copy.deepcopy(network).to(compute.device, compute.dtype)
+        return compute, position_free(network)
+
+
+class DecodingMixin:
+    """``inverse_transform`` through the network of an estimator."""
 
     def inverse_transform(self, X):
         """Decode embeddings.
@@ -77,35 +110,6 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
         decoded = map_blocks(decode, read, len(Z)).cpu().numpy()
         return check_answers(self._scaling.invert(decoded).astype(Z.dtype))
-
-    def _infer(self, function, X):
-        """Apply `function` to the embedding of rows of X: numpy, in X's dtype."""
-        compute, network = self._inference_network()
-
-        def encode_then(x):
-            with compute.autocast():
-                z = network.encode(x)
-            return function(z.to(compute.dtype))
-
-        read = scaled_reader(X, self._scaling, compute)
-        out = map_blocks(encode_then, read, len(X)).cpu().numpy()
-        return out.astype(X.dtype)
-
-    def _validate_new_data(self, X):
-        return validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-
-    def _inference_network(self):
-        """Device and precision to infer with, and the network there.
-
-        The CPU stands in for a device that this host does not have.
-        """
-        device = self.device if is_available(self.device) else "cpu"
-        compute = Compute.resolve(device, self.precision)
-        network = self.module_
-        placed = {(p.device.type, p.dtype) for p in network.parameters()}
-        if not placed <= {(compute.device.type, compute.dtype)}:
-            network = copy.deepcopy(network).to(compute.device, compute.dtype)
-        return compute, position_free(network)
 
 
 def check_answers(out):

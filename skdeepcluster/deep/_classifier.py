@@ -1,0 +1,200 @@
+"""Deep estimators that learn the classes of rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from sklearn.base import ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skdeepcluster.architectures import DEFAULT_EMBEDDING_SIZE
+from skdeepcluster.deep._base import BaseDeepEstimator
+from skdeepcluster.deep._encoder import Encoder
+from skdeepcluster.deep._inference import check_answers
+from skdeepcluster.utils._sklearn import _check_sample_weight, _fit_context
+from skdeepcluster.utils._transaction import whole_or_nothing
+
+_SHARED = (
+    "embedding_size",
+    "hidden_layer_sizes",
+    "architecture",
+    "max_iter",
+    "batch_size",
+    "learning_rate",
+    "optimizer",
+    "device",
+    "precision",
+    "pretrained",
+    "random_state",
+    "verbose",
+)
+
+
+class BaseDeepClassifier(ClassifierMixin, BaseDeepEstimator):
+    """Deep estimators that learn the classes of rows.
+
+    The objective of the last phase is a `ClassHead`.
+    """
+
+    _parameter_constraints: dict = {
+        name: BaseDeepEstimator._parameter_constraints[name] for name in _SHARED
+    }
+    _decodes = False
+
+    @whole_or_nothing
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Learn the network and the classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training rows. float64 and float32 are used as they are, other dtypes
+            become float64; the network computes in `precision`.
+        y : array-like of shape (n_samples,)
+            Class of each row: numbers or strings, of at least two classes.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in the loss and in the class means. Only their ratios
+            count. Rows of weight 0 are left out, with the classes that only they have.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        raw, classes = X, y
+        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
+        check_classification_targets(y)
+        weight = None
+        if sample_weight is not None:
+            X, y, weight = _with_weight(X, y, sample_weight)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                "The number of classes has to be greater than one; got "
+                f"{len(self.classes_)} class."
+            )
+        X, codes, weight = _merge_repetitions(X, codes, weight, self.batch_size)
+        self._codes = torch.from_numpy(codes)
+        self._learn(X, raw, classes, weight)
+        del self._codes
+        return self
+
+    def _make_network(self, X, streams):
+        scaling, network = super()._make_network(X, streams)
+        if hasattr(network, "layer_pairs"):
+            network = Encoder(encoder for encoder, _ in network.layer_pairs())
+        return scaling, network
+
+    def _make_cache(self, X, streams, compute):
+        return None  # nothing is pretrained
+
+    def _default_embedding_size(self):
+        return max(DEFAULT_EMBEDDING_SIZE, len(self.classes_))
+
+    def _finish(self, trainer, objective, X):
+        epochs = sum(len(phase["loss"]) for phase in self.history_.values())
+        self.n_iter_ = max(1, epochs)
+        super()._finish(trainer, objective, X)
+        # The very last step may overflow.
+        trainer.check_finite(self._scores(X))
+
+    def _fitted_attributes(self, trainer, objective):
+        attributes = super()._fitted_attributes(trainer, objective)
+        attributes["objective_"].codes = None
+        return attributes
+
+    def _scores(self, X):
+        return self._infer(self.objective_.scores, X)
+
+    def _assignments(self, X):
+        """Probabilities of the classes, (n, k)."""
+        return check_answers(self._infer(self.objective_.soft_assign, X))
+
+    def predict_proba(self, X):
+        """Probabilities of the classes: the softmax of the logits.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to classify.
+
+        Returns
+        -------
+        P : ndarray of shape (n_samples, n_classes)
+            Rows sum to 1; columns in the order of ``classes_``; in X's dtype.
+        """
+        check_is_fitted(self)
+        return self._assignments(self._validate_new_data(X))
+
+    def predict(self, X):
+        """Class of each row: the argmax of ``predict_proba(X)``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to classify.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            Classes, as they were in y.
+        """
+        numbers = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[numbers]
+
+    def decision_function(self, X):
+        """Logits of the classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to classify.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples, n_classes) or (n_samples,)
+            Logits, in X's dtype. Of two classes the difference: greater than 0 means
+            ``classes_[1]``.
+        """
+        check_is_fitted(self)
+        X = self._validate_new_data(X)
+        if len(self.classes_) > 2:
+            return check_answers(self._scores(X))
+        scores = self.objective_.scores
+        return check_answers(self._infer(lambda z: scores(z).diff(dim=1)[:, 0], X))
+
+
+def _with_weight(X, y, sample_weight):
+    """Rows that count, their classes and their weights."""
+    weight = _check_sample_weight(
+        sample_weight, X, dtype=np.float64, ensure_non_negative=True
+    )
+    counts = weight > 0
+    if not counts.any():
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return X[counts], y[counts], weight[counts]
+
+
+def _merge_repetitions(X, codes, weight, batch_size):
+    """Where all distinct rows fit into one batch, each once, with its total weight.
+
+    Every step then sees all of them, so that this changes nothing but the rounding, and
+    a weight of 3 is the same as three rows to the bit. They get an order of their own.
+    """
+    if len(_distinct(X[: 4 * batch_size], codes[: 4 * batch_size])[0]) > batch_size:
+        return X, codes, weight
+    first, inverse = _distinct(X, codes)
+    if len(first) > batch_size:
+        return X, codes, weight
+    total = np.bincount(inverse, weight, minlength=len(first)).astype(np.float64)
+    return X[first], codes[first], total
+
+
+def _distinct(X, codes):
+    """First of each kind of row and class, and the kind of every row."""
+    rows = np.column_stack([X, codes.astype(X.dtype)]) + 0.0  # no negative zeros
+    kinds = np.ascontiguousarray(rows).view(f"V{rows.itemsize * rows.shape[1]}")
+    _, first, inverse = np.unique(kinds, return_index=True, return_inverse=True)
+    return first, inverse.ravel()

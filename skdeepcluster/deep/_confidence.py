@@ -1,0 +1,144 @@
+"""How sure a classifier is of a row: confidence, rejection, margin, radius."""
+
+from __future__ import annotations
+
+from numbers import Real
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from skdeepcluster.architectures import GeneratorDropout
+from skdeepcluster.architectures._identity import IdentityModule
+from skdeepcluster.deep._encoder import Encoder
+from skdeepcluster.deep._inference import check_answers
+from skdeepcluster.theory import lipschitz_bound
+
+# Outside of training these change nothing.
+_CONSTANTS = {GeneratorDropout: 1.0, IdentityModule: 1.0}
+
+
+class ConfidenceMixin:
+    """Confidence, rejection, margin and certified radius from a `ClassHead`."""
+
+    def confidence(self, X):
+        r"""Confidence in each class, :math:`e^{-\gamma_k \lVert f(x) - m_k \rVert^2}`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to classify.
+
+        Returns
+        -------
+        C : ndarray of shape (n_samples, n_classes)
+            From 0 to 1, in X's dtype. Rows need not sum to 1: far from all centroids
+            they vanish, near to two of them they exceed it. With ``loss="softmax"``
+            the probabilities.
+        """
+        check_is_fitted(self)
+        X = self._validate_new_data(X)
+        return check_answers(self._infer(self.objective_.confidence, X))
+
+    def predict_with_reject(self, X, *, threshold=0.5, reject_label=-1):
+        """Class of each row that the model is sure of.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to classify.
+        threshold : float, default=0.5
+            Rows whose confidence in their class is smaller are rejected; from 0, which
+            rejects none, to 1.
+        reject_label : int, str or other label, default=-1
+            What rejected rows get; none of the classes.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            Of the dtype of ``classes_`` where it can hold `reject_label`; of a longer
+            string where both are strings; else of dtype object, with the labels as
+            they are.
+        """
+        check_is_fitted(self)
+        if not isinstance(threshold, Real) or not 0 <= threshold <= 1:
+            raise ValueError(f"threshold={threshold!r} should be a float in [0, 1].")
+        if reject_label in self.classes_.tolist():
+            raise ValueError(
+                f"reject_label={reject_label!r} is one of the classes: rejected rows "
+                "could not be told apart."
+            )
+        X = self._validate_new_data(X)
+        numbers = self._assignments(X).argmax(axis=1)
+        sure = self.confidence(X)[np.arange(len(X)), numbers] >= threshold
+        labels = self.classes_.astype(_common_dtype(self.classes_, reject_label))
+        labels = labels[numbers]
+        labels[~sure] = reject_label
+        return labels
+
+    def margin(self, X):
+        """Distance of each row's embedding to the nearest other decision.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to classify.
+
+        Returns
+        -------
+        margin : ndarray of shape (n_samples,)
+            Euclidean, in the embedding; exact but for rounding, and 0 for a tie. In X's
+            dtype.
+        """
+        check_is_fitted(self)
+        X = self._validate_new_data(X)
+        return check_answers(self._infer(self.objective_.margin, X))
+
+    def certified_radius(self, X, lipschitz=None):
+        r"""Radius around each row in which all points are classified alike.
+
+        .. math:: r(x) = \text{margin}(x) / L
+
+        as an embedding moves by at most :math:`L \lVert x' - x \rVert_2`. A true bound,
+        and a cautious one: the Lipschitz bound of a deep network is far above what it
+        does to any row. Rounding of `precision` is not accounted for.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to classify.
+        lipschitz : float, default=None
+            L, a Lipschitz constant of ``transform``. None takes the product of the
+            spectral norms of the encoder's layers, see
+            :func:`~skdeepcluster.theory.lipschitz_bound`.
+
+        Returns
+        -------
+        radius : ndarray of shape (n_samples,)
+            In the units of X, in the Euclidean norm. Infinite where the encoder does
+            not depend on X at all.
+        """
+        if lipschitz is not None and not lipschitz > 0:
+            raise ValueError(f"lipschitz={lipschitz!r} should be a float > 0.")
+        margin = self.margin(X)
+        if lipschitz is None:
+            lipschitz = self._encoder_bound() / self._scaling.factor
+        if lipschitz == 0:
+            return np.where(margin > 0, np.inf, 0).astype(margin.dtype)
+        return margin / margin.dtype.type(lipschitz)
+
+    def _encoder_bound(self):
+        if isinstance(self.module_, Encoder):
+            layers, shape = self.module_.layers, (self.n_features_in_,)
+            return lipschitz_bound(layers, shape, constants=_CONSTANTS)
+        return lipschitz_bound(self.module_, constants=_CONSTANTS)
+
+
+def _common_dtype(classes, label):
+    """Dtype of an array of classes and of a label that is none of them."""
+    own = np.asarray(label)
+    if own.ndim == 0 and classes.dtype.kind == own.dtype.kind == "U":
+        return np.result_type(classes, own)
+    if own.ndim == 0 and classes.dtype.kind in "iuf" and own.dtype.kind in "iuf":
+        if np.array_equal(own.astype(classes.dtype), own, equal_nan=True):
+            return classes.dtype
+    return np.dtype(object)

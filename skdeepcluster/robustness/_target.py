@@ -1,0 +1,130 @@
+"""What is attacked: an estimator, rows, and the gradients that lead away."""
+
+from __future__ import annotations
+
+from numbers import Real
+
+import numpy as np
+import torch
+from sklearn.utils.validation import (
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+)
+
+from skdeepcluster.deep._inference import scaled_reader
+from skdeepcluster.engine import map_blocks
+from skdeepcluster.objectives import ClusteringObjective
+
+
+class Attack:
+    """Checked rows, and the gradients that lead away from their classes."""
+
+    def __init__(self, estimator, X, y, epsilon, clip, goal="class"):
+        self.estimator = _checked_estimator(estimator)
+        self.goal = goal
+        self.X = estimator._validate_new_data(X)
+        self.start = self.X.astype(np.float64)
+        self.codes = torch.from_numpy(_codes_of(estimator, self.X, y))
+        check_size("epsilon", epsilon)
+        self.epsilon = epsilon
+        self.range = _checked_range(clip, self.X)
+        self.compute, self.network = estimator._inference_network()
+
+    def gradient(self, X):
+        """Gradient of what the attack raises, (n, d), up to a factor.
+
+        Inside, X is shifted and divided by one number, which leaves its direction.
+        """
+        read = scaled_reader(X, self.estimator._scaling, self.compute)
+
+        def read_with_codes(start, stop):
+            x = read(start, stop)
+            codes = self.codes[start:stop].to(x)
+            return torch.cat([x, codes.unsqueeze(1)], dim=1)
+
+        out = map_blocks(self._block_gradient, read_with_codes, len(X))
+        return out.cpu().numpy().astype(np.float64)
+
+    @torch.enable_grad()
+    def _block_gradient(self, rows):
+        x, codes = rows[:, :-1].clone().requires_grad_(), rows[:, -1:].long()
+        with self.compute.autocast():
+            z = self.network.encode(x)
+        raised = self._raised(_in_double(z), codes)
+        return torch.autograd.grad(raised.sum(), x)[0]
+
+    def _raised(self, z, codes):
+        """Log odds against the rows' classes, or log confidence in the others."""
+        head = self.estimator.objective_
+        log_confidence = getattr(head, "log_confidence", head.log_q)
+        log_q = (log_confidence if self.goal == "confidence" else head.log_q)(z)
+        codes = codes.to(log_q.device)
+        others = log_q.scatter(1, codes, -torch.inf).logsumexp(dim=1)
+        if self.goal == "confidence":
+            return others
+        return others - log_q.gather(1, codes).squeeze(1)
+
+    def kept(self, change):
+        """The change as far as the range of the entries allows it."""
+        if self.range is None:
+            return change
+        allowed = np.clip(self.start + change, *self.range) - self.start
+        size = np.abs(change)  # which rounding may have made larger
+        return np.clip(allowed, -size, size)
+
+    def moved(self, change):
+        """Rows after the change, in X's dtype; rounding never carries them farther."""
+        X = (self.start + change).astype(self.X.dtype)
+        far = np.abs(X.astype(np.float64) - self.start) > np.abs(change)
+        X[far] = np.nextafter(X[far], self.X[far])
+        return X if self.range is None else np.clip(X, *self.range)
+
+
+def _in_double(z):
+    return z.cpu().double() if z.device.type == "mps" else z.double()
+
+
+def _checked_estimator(estimator):
+    check_is_fitted(estimator)
+    objective = getattr(estimator, "objective_", None)
+    hard = isinstance(objective, ClusteringObjective) and not objective.is_soft
+    if hard or not hasattr(objective, "log_q") or not hasattr(estimator, "module_"):
+        raise TypeError(
+            "Attacks need an estimator with a network whose probabilities have a "
+            f"gradient. Got {type(estimator).__name__}."
+        )
+    return estimator
+
+
+def _codes_of(estimator, X, y):
+    """Numbers of the classes y, as the estimator counts them."""
+    y = column_or_1d(y)
+    check_consistent_length(X, y)
+    classes = getattr(estimator, "classes_", None)
+    if classes is None:
+        classes = np.arange(len(estimator.cluster_centers_))
+    if len(classes) < 2:
+        raise ValueError("An attack needs two classes to choose from, got 1.")
+    unknown = np.setdiff1d(y, classes)
+    if len(unknown):
+        raise ValueError(
+            f"y has labels that the estimator does not know: {unknown.tolist()}."
+        )
+    return np.searchsorted(classes, y)
+
+
+def _checked_range(clip, X):
+    if clip is None:
+        return None
+    low, high = (np.asarray(bound, dtype=X.dtype) for bound in clip)
+    if (X < low).any() or (X > high).any():
+        raise ValueError(
+            f"X has values from {X.min():g} to {X.max():g}, outside of clip={clip!r}."
+        )
+    return low, high
+
+
+def check_size(name, size):
+    if not isinstance(size, Real) or not 0 <= size < np.inf:
+        raise ValueError(f"{name}={size!r} should be a float in [0, inf).")
