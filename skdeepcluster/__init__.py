@@ -6,10 +6,17 @@ from skdeepcluster.deep import (
     DEC,
     DEKM,
     IDEC,
+    CentroidClassifier,
     DeepClustering,
     DeepKMeans,
+    SRKMeans,
 )
-from skdeepcluster.shallow import SphericalKMeans, VonMisesFisherMixture
+from skdeepcluster.shallow import (
+    KernelKMeans,
+    MatrixFactorizationKMeans,
+    SphericalKMeans,
+    VonMisesFisherMixture,
+)
 
 __version__ = "0.1.0.dev0"
 
@@ -19,8 +26,12 @@ __all__ = [
     "DEC",
     "DEKM",
     "IDEC",
+    "CentroidClassifier",
     "DeepClustering",
     "DeepKMeans",
+    "KernelKMeans",
+    "MatrixFactorizationKMeans",
+    "SRKMeans",
     "SphericalKMeans",
     "VonMisesFisherMixture",
     "__version__",

@@ -6,7 +6,15 @@ table, are in ``test_promises_*.py``.
 """
 
 import pytest
-from estimators import DEEP, ESTIMATORS, WIDE, each_estimator, each_transformer, name_of
+from estimators import (
+    ESTIMATORS,
+    NETWORKS,
+    WIDE,
+    each_estimator,
+    each_transformer,
+    known,
+    name_of,
+)
 from sklearn.base import clone
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -25,7 +33,7 @@ EXTRA_TRANSFORMER_CHECKS = [
     "check_set_output_transform_pandas",
     "check_global_output_transform_pandas",
 ]
-WIDE_ESTIMATORS = [clone(estimator).set_params(**WIDE) for estimator in DEEP]
+WIDE_ESTIMATORS = [clone(e).set_params(**known(e, WIDE)) for e in NETWORKS]
 
 # All are provoked by checks on purpose.
 ignore_convergence = pytest.mark.filterwarnings(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from numpydoc.validate import validate
-from sklearn.base import ClusterMixin
+from sklearn.base import ClassifierMixin, ClusterMixin
 
 import skdeepcluster
 
@@ -58,7 +58,7 @@ def documented_members(name):
         yield name, FUNCTION_CODES
     if not inspect.isclass(owner):
         return
-    is_estimator = issubclass(owner, ClusterMixin)
+    is_estimator = issubclass(owner, ClusterMixin | ClassifierMixin)
     codes = ESTIMATOR_CODES if is_estimator else SUMMARY_CODES
     yield name, FUNCTION_CODES | codes if has_own_init(owner) else codes
     for member, value in inspect.getmembers(owner, inspect.isroutine):

@@ -11,6 +11,7 @@ from estimators import (
     each_deep,
     each_estimator,
     each_method,
+    each_network,
     fitted,
     fresh,
 )
@@ -47,7 +48,7 @@ def test_bad_data(estimator, data, match):
         fresh(estimator).fit(data)
 
 
-@each_deep
+@each_network
 def test_data_that_overflow(estimator):
     match = r"values up to 1e\+300, which overflow float32; scale"
     with pytest.raises(ValueError, match=match):
@@ -64,7 +65,7 @@ def test_bad_new_data(estimator, method, case):
 
 @pytest.mark.parametrize("value", [1e300, -1e300])
 @pytest.mark.parametrize("method", ["predict", "transform"])
-@each_deep
+@each_network
 def test_new_data_that_overflow(estimator, method, value):
     with pytest.raises(ValueError, match="overflow float32"):
         getattr(fitted(estimator), method)(spoiled(value))

@@ -72,7 +72,9 @@ def test_no_training_data_is_kept(estimator):
                 kept += [path] if N_SAMPLES in part.shape else []
             elif isinstance(part, (list, tuple)) and len(part) == N_SAMPLES:
                 kept.append(path)
-    assert set(kept) <= {"labels_", "initial_labels_"}
+    # A kernel has no other means than combinations of training rows.
+    rows = {"X_fit_"} if hasattr(estimator, "kernel") else set()
+    assert set(kept) <= {"labels_", "initial_labels_"} | rows
 
 
 @each_estimator
@@ -94,6 +96,8 @@ def test_a_pickle_grows_by_the_labels_only(estimator):
     def size(repeats):
         return len(pickle.dumps(fresh(estimator).fit(np.tile(X, (repeats, 1)))))
 
+    if hasattr(estimator, "kernel"):
+        pytest.skip("new rows are compared with the training rows")
     small, large = size(1), size(4)
     assert small < 20_000
     assert large - small < 3 * N_SAMPLES * (4 + 4) + 500

@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 import pytest
-from estimators import X, bits, each_deep, each_estimator, fitted, fresh
+from estimators import X, bits, each_deep, each_estimator, each_network, fitted, fresh
 from sklearn.exceptions import NotFittedError
 
 from skdeepcluster.engine import TrainingDivergedError
@@ -25,17 +25,18 @@ def raise_at_step(monkeypatch, error, step):
 
 
 def raise_at_the_end(monkeypatch, error, estimator):
-    def assignments(self, X):
+    def answer(self, X):
         assert hasattr(self, "module_")  # half of the attributes are written
         raise error
 
-    monkeypatch.setattr(type(estimator), "_assignments", assignments)
+    name = "_scores" if hasattr(estimator, "_scores") else "_assignments"
+    monkeypatch.setattr(type(estimator), name, answer)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), MemoryError(), ValueError()])
 @pytest.mark.parametrize("when", [1, 4, "end"])
 @pytest.mark.parametrize("first", [False, True], ids=["unfitted", "fitted"])
-@each_deep
+@each_network
 def test_a_fit_that_fails_leaves_the_estimator(
     estimator, first, when, error, monkeypatch
 ):

@@ -8,11 +8,12 @@ import torch
 from estimators import (
     DEEP,
     N_SAMPLES,
+    SHALLOW,
     X,
     Y,
     each_clusterer,
     each_deep,
-    each_estimator,
+    each_unsupervised,
     fitted,
     fresh,
 )
@@ -21,7 +22,7 @@ from skdeepcluster.metrics import neighborhood_score
 
 
 def metric_of(estimator):
-    return "euclidean" if estimator in DEEP else "cosine"
+    return "cosine" if estimator in SHALLOW else "euclidean"
 
 
 @each_clusterer
@@ -36,7 +37,7 @@ def test_score_is_that_of_the_predicted_partition(estimator):
 
 
 @pytest.mark.parametrize("y", [Y, Y.astype(str), Y[:3], None])
-@each_estimator
+@each_unsupervised
 def test_score_ignores_y(estimator, y):
     model = fitted(estimator)
     assert model.score(X, y) == model.score(X)
@@ -47,7 +48,7 @@ def test_score_of_one_cluster_is_zero(estimator):
     assert fresh(estimator, n_clusters=1).fit(X).score(X) == 0.0
 
 
-@each_estimator
+@each_unsupervised
 def test_score_does_not_depend_on_the_order(estimator):
     model = fitted(estimator)
     order = np.random.RandomState(0).permutation(N_SAMPLES)

@@ -13,6 +13,8 @@ from estimators import (
     bits,
     each_deep,
     each_estimator,
+    each_network,
+    each_unsupervised,
     fitted,
     fresh,
 )
@@ -28,7 +30,7 @@ WRONG = [
     ("pretraining", "none"),
     ("pretrain_epochs", -1),
     ("pretrain_epochs", "some"),
-    ("max_iter", 0),
+    ("max_iter", -1),
     ("update_interval", 0),
     ("tol", -1.0),
     ("batch_size", 0),
@@ -55,7 +57,7 @@ def test_wrong_parameters_are_named(estimator, name, value):
     assert repr(value) in str(error.value)
 
 
-@each_deep
+@each_network
 def test_wrong_layer_sizes_are_named(estimator):
     with pytest.raises(ValueError, match=r"'hidden_layer_sizes'.*\(8, 0\)"):
         fresh(estimator, hidden_layer_sizes=(8, 0)).fit(X)
@@ -77,7 +79,7 @@ def test_a_model_of_a_missing_device_infers_on_the_cpu(estimator):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no accelerator")
-@each_estimator
+@each_unsupervised
 def test_fitted_on_an_accelerator_used_on_the_cpu(estimator):
     model = fresh(estimator, device="cuda").fit(X)
     np.testing.assert_array_equal(model.labels_, model.predict(X))

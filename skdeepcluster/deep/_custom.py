@@ -48,7 +48,8 @@ class DeepClustering(BaseDeepClusterer):
         What makes clusters. At most one that assigns rows: "hardening" (DEC, IDEC),
         "soft_kmeans" (Deep k-Means), "hard_kmeans" (centres follow at every update),
         "running_kmeans" (they follow every batch, as in DCN), "scatter" (DEKM),
-        "classification" (a softmax layer learns the clusters of k-means); and any of
+        "classification" (a softmax layer learns the clusters of k-means),
+        "mutual_information" (it learns balanced targets of its own); and any of
         "balance" (equal shares of a batch), "locality" (neighbours in X stay
         neighbours), "group_sparsity". Without one that assigns, labels come from
         k-means on the embedding. Objectives of
@@ -255,7 +256,7 @@ class DeepClustering(BaseDeepClusterer):
         return Reconstruction(self.reconstruction_reduction)
 
     def _pretraining_options(self):
-        return {"denoising": Denoising(self.denoising)} if self.denoising else {}
+        return {"loss": Denoising(self.denoising)} if self.denoising else {}
 
 
 def _alternate(objectives):

@@ -14,6 +14,7 @@ from skdeepcluster.objectives import (
     HardKMeans,
     KMeansReadout,
     LocalityPreserving,
+    MutualInformation,
     Objective,
     RunningKMeans,
     ScatterReduction,
@@ -28,6 +29,7 @@ CLUSTERINGS = {
     "running_kmeans": lambda k, n_init: RunningKMeans(k, n_init),
     "scatter": lambda k, n_init: ScatterReduction(k, n_init),
     "classification": lambda k, n_init: ClusterClassification(k, n_init),
+    "mutual_information": lambda k, n_init: MutualInformation(k, n_init=n_init),
 }
 # Name -> (n_clusters, loss that assigns) -> loss that does not.
 COMPANIONS = {
@@ -36,7 +38,7 @@ COMPANIONS = {
     "group_sparsity": lambda k, clustering: GroupSparsity(k),
 }
 NAMES = frozenset([*CLUSTERINGS, *COMPANIONS])
-_SOFT = {"hardening", "soft_kmeans", "classification"}
+_SOFT = {"hardening", "soft_kmeans", "classification", "mutual_information"}
 
 
 def as_tuple(losses):

@@ -23,6 +23,7 @@ from skdeepcluster.objectives import (
     HardKMeans,
     KMeansReadout,
     LocalityPreserving,
+    MutualInformation,
     Reconstruction,
     RunningKMeans,
     ScatterReduction,
@@ -118,6 +119,7 @@ def composed(**params):
         ("running_kmeans", RunningKMeans),
         ("scatter", ScatterReduction),
         ("classification", ClusterClassification),
+        ("mutual_information", MutualInformation),
     ],
 )
 def test_names_of_losses_that_assign(name, kind):
@@ -173,7 +175,7 @@ def test_weights_of_zero_and_views():
 
 def test_denoising_is_in_both_phases():
     pretraining, clustering = composed(denoising=0.3)
-    assert pretraining.denoising.dropout == 0.3
+    assert pretraining.loss.dropout == 0.3
     assert only(clustering, Denoising).dropout == 0.3
     assert not clustering.needs_reconstruction  # of the clean input
 

@@ -1,13 +1,14 @@
 """The table of estimators that are tested for what every estimator promises.
 
-A new estimator is one line in ``DEEP``, ``SHALLOW`` or ``MIXTURES``, with settings that
-make it tiny.
+A new estimator is one line in ``DEEP``, ``SHALLOW``, ``MEANS``, ``MIXTURES`` or
+``CLASSIFIERS``, with settings that make it tiny.
 """
 
 from functools import cache
 
+import numpy as np
 import pytest
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
 from sklearn.datasets import make_blobs
 
 from skdeepcluster import (
@@ -16,9 +17,13 @@ from skdeepcluster import (
     DEC,
     DEKM,
     IDEC,
+    CentroidClassifier,
     DeepClustering,
     DeepKMeans,
+    KernelKMeans,
+    MatrixFactorizationKMeans,
     SphericalKMeans,
+    SRKMeans,
     VonMisesFisherMixture,
 )
 
@@ -50,6 +55,7 @@ DEEP = [
     DeepKMeans(n_clusters=3, assignment="hard", **TINY),
     DEKM(n_clusters=3, **TINY),
     DCJC(n_clusters=3, **TINY),
+    SRKMeans(n_clusters=3, warmup_epochs=1, **TINY),
     DeepClustering(
         n_clusters=3,
         clustering_loss=("classification", "locality", "balance"),
@@ -69,11 +75,32 @@ SHALLOW = [
     SphericalKMeans(n_clusters=4, fuzziness=1.5),
     SphericalKMeans(n_clusters=3, init="random"),
 ]
+# Without one; `score` is that of the neighbourhoods.
+MEANS = [
+    MatrixFactorizationKMeans(n_clusters=3),
+    MatrixFactorizationKMeans(n_clusters=4, solver="hartigan", init="random"),
+    MatrixFactorizationKMeans(n_clusters=3, solver="palm", n_init=2),
+    KernelKMeans(n_clusters=3),
+    KernelKMeans(n_clusters=3, kernel="cosine", solver="hartigan"),
+]
 # `score` is the mean log-likelihood.
 MIXTURES = [
     VonMisesFisherMixture(n_components=4),
 ]
-ESTIMATORS = DEEP + SHALLOW + MIXTURES
+# With a network and classes; `score` is the accuracy.
+TINY_CLASSIFIER = {
+    "hidden_layer_sizes": (8,),
+    "embedding_size": 2,
+    "warmup_epochs": 20,
+    "max_iter": 9,
+}
+CLASSIFIERS = [
+    CentroidClassifier(**TINY_CLASSIFIER),
+    CentroidClassifier(loss="softmax", **TINY_CLASSIFIER),
+]
+UNSUPERVISED = DEEP + SHALLOW + MEANS + MIXTURES
+NETWORKS = DEEP + CLASSIFIERS
+ESTIMATORS = UNSUPERVISED + CLASSIFIERS
 WIDE = {
     "hidden_layer_sizes": (500, 500, 2000),
     "embedding_size": 10,
@@ -83,7 +110,31 @@ WIDE = {
 
 N_SAMPLES = 61
 X, Y = make_blobs(N_SAMPLES, n_features=4, centers=3, random_state=0)
-ANSWERS = ("predict", "predict_proba", "transform")
+ANSWERS = (
+    "predict",
+    "predict_proba",
+    "transform",
+    "decision_function",
+    "confidence",
+    "margin",
+)
+
+
+def classes_of(X):
+    """Those of the blobs, again and again."""
+    return np.resize(Y, X.shape[0] if hasattr(X, "shape") else len(X))
+
+
+class Taught(CentroidClassifier):
+    """Knows the classes of the rows, so that tests of all estimators need no y."""
+
+    def fit(self, X, y=None, sample_weight=None):
+        y = classes_of(X) if y is None else y
+        return super().fit(X, y, sample_weight)
+
+    def score(self, X, y=None, sample_weight=None):
+        y = classes_of(X) if y is None else y
+        return super().score(X, y, sample_weight)
 
 
 def name_of(estimator):
@@ -95,8 +146,10 @@ def each(estimators):
 
 
 each_estimator = each(ESTIMATORS)
+each_unsupervised = each(UNSUPERVISED)
+each_network = each(NETWORKS)
 each_deep = each(DEEP)
-each_clusterer = each(DEEP + SHALLOW)
+each_clusterer = each(DEEP + SHALLOW + MEANS)
 each_transformer = each([e for e in ESTIMATORS if hasattr(e, "transform")])
 each_kind = each(list({type(e): e for e in reversed(ESTIMATORS)}.values()))
 
@@ -110,8 +163,14 @@ def each_method(*methods, estimators=ESTIMATORS):
     return pytest.mark.parametrize("estimator, method", pairs, ids=ids)
 
 
+def known(estimator, params):
+    """Those of the parameters that an estimator has."""
+    return {name: params[name] for name in params if hasattr(estimator, name)}
+
+
 def fresh(estimator, **params):
-    return clone(estimator).set_params(**{"random_state": 0, **params})
+    model = clone(estimator).set_params(**{"random_state": 0, **params})
+    return Taught(**model.get_params(deep=False)) if is_classifier(model) else model
 
 
 @cache
@@ -127,9 +186,11 @@ def answers(estimator, X=X):
 
 
 def centers(estimator):
-    """Centres, or the means of a mixture."""
-    mixture = hasattr(estimator, "means_")
-    return estimator.means_ if mixture else estimator.cluster_centers_
+    """Centres, the means of a mixture or a kernel, or the classes."""
+    if hasattr(estimator, "dual_coef_"):
+        return estimator.dual_coef_.toarray()
+    names = ("means_", "cluster_centers_", "centroids_", "classes_")
+    return next(getattr(estimator, name) for name in names if hasattr(estimator, name))
 
 
 def weights(estimator):
@@ -145,7 +206,7 @@ def bits(estimator, X=X):
     found = answers(estimator, X)
     return (
         weights(estimator),
-        estimator.labels_.tobytes(),
+        getattr(estimator, "labels_", found["predict"]).tobytes(),
         centers(estimator).tobytes(),
         {name: answer.tobytes() for name, answer in found.items()},
     )

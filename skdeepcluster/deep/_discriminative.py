@@ -1,0 +1,122 @@
+"""What the estimators with a softmax layer share: start, warm-up, noisy network."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import clone
+
+from skdeepcluster.architectures import BoundedEmbedding
+from skdeepcluster.deep._clusterer import BaseDeepClusterer
+from skdeepcluster.engine import label_change
+from skdeepcluster.objectives import LayerwiseReconstruction
+from skdeepcluster.utils._sklearn import HasMethods, Interval, StrOptions
+
+# Of the embedding that a bounded one is made of: so far it stays almost linear.
+_HEADROOM = 2.0
+_SCALE_ROWS = 1000
+
+
+class BaseDiscriminativeClusterer(BaseDeepClusterer):
+    """Softmax posteriors on a bounded embedding, learnt from targets of their own.
+
+    A subclass gives ``_objective(**options)``, its loss.
+    """
+
+    _parameter_constraints: dict = {
+        **BaseDeepClusterer._parameter_constraints,
+        "reg": [Interval(Real, 0, None, closed="neither")],
+        "init": [StrOptions({"k-means"}), HasMethods("fit_predict")],
+        "reconstruction_weight": [Interval(Real, 0, None, closed="left")],
+        "layer_weight": [Interval(Real, 0, None, closed="left")],
+        "warmup_epochs": [
+            Interval(Integral, 0, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+    }
+
+    @property
+    def coef_(self):
+        """Weights of the softmax layer, of shape (n_clusters, embedding_size)."""
+        return self._layer("weight")
+
+    @property
+    def intercept_(self):
+        """Biases of the softmax layer, of shape (n_clusters,)."""
+        return self._layer("bias")
+
+    def _layer(self, name):
+        parameters = getattr(self.objective_, name).detach().numpy()
+        return parameters.astype(self.cluster_centers_.dtype)
+
+    def _default_embedding_size(self):
+        return self.n_clusters
+
+    def _make_network(self, X, streams):
+        scaling, network = super()._make_network(X, streams)
+        fixed = next(network.parameters(), None) is None
+        if fixed or isinstance(network, BoundedEmbedding):
+            return scaling, network
+        return scaling, BoundedEmbedding(network, self._embedding_scale(X))
+
+    def _embedding_scale(self, X):
+        """Scale of an embedding that others have learnt; 1 for one to be learnt."""
+        if self.pretrained is None:
+            return 1.0
+        z = self.pretrained.transform(X[:: max(1, len(X) // _SCALE_ROWS)])
+        return _HEADROOM * max(float(np.abs(z).max()), np.finfo(np.float32).tiny)
+
+    def _representation(self):
+        return {"bounded": True}
+
+    def _reconstruction(self):
+        return LayerwiseReconstruction(self.layer_weight)
+
+    def _pretraining_options(self):
+        return {"loss": self._reconstruction()}
+
+    def _phases(self, budget):
+        epochs = budget.max_iter(self.max_iter)
+        warmup = self._warmup(budget, epochs)
+        options = {"n_init": self.n_init, "start": self._start()}
+        objectives = {self._objective(warmup_epochs=warmup, **options): 1.0}
+        if self.reconstruction_weight > 0:
+            objectives[self._reconstruction()] = self.reconstruction_weight
+        every = self.update_interval
+        yield from self._pretraining(budget)
+        yield self._clustering_phase(
+            budget,
+            objectives,
+            epochs=epochs,
+            refresh_every=budget.steps_per_epoch if every == "auto" else every,
+            stop=label_change(self.tol, min_epochs=warmup + 1),
+        )
+
+    def _warmup(self, budget, epochs):
+        warmup = budget.warmup_epochs(self.warmup_epochs)
+        # A short fit is to come to more than that.
+        return min(warmup, epochs // 2) if self.warmup_epochs == "auto" else warmup
+
+    def _start(self):
+        if isinstance(self.init, str):
+            return None
+        return _ClustererStart(self.init, self.n_clusters)
+
+
+class _ClustererStart:
+    """First labels from a clusterer of scikit-learn's kind."""
+
+    def __init__(self, clusterer, n_clusters):
+        self.clusterer = clusterer
+        self.n_clusters = n_clusters
+
+    def __call__(self, z, seed):
+        """Labels of the embedding `z`."""
+        clusterer = clone(self.clusterer)
+        params = clusterer.get_params(deep=False)
+        if "n_clusters" in params:
+            clusterer.set_params(n_clusters=self.n_clusters)
+        if "random_state" in params and params["random_state"] is None:
+            clusterer.set_params(random_state=seed)
+        return clusterer.fit_predict(z)
