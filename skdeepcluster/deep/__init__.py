@@ -8,6 +8,7 @@ from skdeepcluster.deep._dec import DEC
 from skdeepcluster.deep._deep_kmeans import DeepKMeans
 from skdeepcluster.deep._dekm import DEKM
 from skdeepcluster.deep._idec import IDEC
+from skdeepcluster.deep._mi_adm import MIADM
 from skdeepcluster.deep._sr_kmeans import SRKMeans
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "DEC",
     "DEKM",
     "IDEC",
+    "MIADM",
     "CentroidClassifier",
     "DeepClustering",
     "DeepKMeans",

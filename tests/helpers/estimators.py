@@ -17,6 +17,7 @@ from skdeepcluster import (
     DEC,
     DEKM,
     IDEC,
+    MIADM,
     CentroidClassifier,
     DeepClustering,
     DeepKMeans,
@@ -55,6 +56,7 @@ DEEP = [
     DeepKMeans(n_clusters=3, assignment="hard", **TINY),
     DEKM(n_clusters=3, **TINY),
     DCJC(n_clusters=3, **TINY),
+    MIADM(n_clusters=3, warmup_epochs=1, **TINY),
     SRKMeans(n_clusters=3, warmup_epochs=1, **TINY),
     DeepClustering(
         n_clusters=3,
