@@ -49,10 +49,10 @@ class CentroidFactors(HardClusterer):
 
         Parameters
         ----------
-        Y : array-like of shape (n_samples,) or \
-                {array-like, sparse matrix} of shape (n_samples, n_clusters)
-            Labels, whole numbers from 0 to ``n_clusters - 1``; or a row of memberships
-            per sample, hard such as `membership_` or soft.
+        Y : {array-like, sparse matrix}
+            Labels, of shape (n_samples,), whole numbers from 0 to ``n_clusters - 1``;
+            or a row of memberships per sample, of shape (n_samples, n_clusters), hard
+            such as `membership_` or soft.
 
         Returns
         -------

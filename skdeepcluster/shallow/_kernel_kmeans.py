@@ -46,12 +46,12 @@ class KernelKMeans(KernelMeans):
     ----------
     n_clusters : int, default=8
         Number of clusters.
-    kernel : {"linear", "poly", "rbf", "sigmoid", "cosine", "laplacian", "chi2", \
-            "additive_chi2", "precomputed"} or callable, default="linear"
-        As in :func:`~sklearn.metrics.pairwise.pairwise_kernels`: a name, or a function
-        of two rows. With "precomputed" `fit` takes the matrix of shape (n_samples,
-        n_samples), symmetric and positive semi-definite, and `predict` the products of
-        new rows with the training rows.
+    kernel : str or callable, default="linear"
+        As in :func:`~sklearn.metrics.pairwise.pairwise_kernels`: "linear", "poly",
+        "rbf", "sigmoid", "cosine", "laplacian", "chi2", "additive_chi2", "precomputed",
+        or a function of two rows. With "precomputed" `fit` takes the matrix of shape
+        (n_samples, n_samples), symmetric and positive semi-definite, and `predict` the
+        products of new rows with the training rows.
     gamma : float, default=None
         Of "rbf", "laplacian", "poly", "sigmoid" and "chi2"; None takes 1 over the
         number of features (for "chi2" 1).
@@ -64,10 +64,9 @@ class KernelKMeans(KernelMeans):
     solver : {"lloyd", "hartigan"}, default="lloyd"
         As in :class:`MatrixFactorizationKMeans`. Lloyd's iteration easily sticks where
         rows are nearly orthogonal, as with a narrow "rbf"; "hartigan" costs little.
-    init : {"k-means++", "random"} or array-like of shape (n_samples,), \
-            default="k-means++"
+    init : {"k-means++", "random"} or array-like, default="k-means++"
         Where a start comes from: rows drawn far from each other, any different rows, or
-        labels to start from.
+        labels to start from, of shape (n_samples,).
     n_init : int or "auto", default="auto"
         Number of starts, of which the one with the lowest objective is kept. "auto"
         takes 1 for "k-means++" and labels, and 10 for "random".
