@@ -203,7 +203,8 @@ labels_ : ndarray of shape (n_samples,)
 cluster_centers_ : ndarray of shape (n_clusters, embedding_size)
     Centres, in the embedding. Clusters without a training row come last.
 initial_labels_ : ndarray of shape (n_samples,)
-    Labels that k-means gives on the pretrained embedding: what the clustering phase
+    Labels by the first centres, which are those of k-means on the pretrained embedding
+    (or of the labels of `init`, where a method has that): what the clustering phase
     started from, in its own numbering.
 n_iter_ : int
     Epochs of the clustering phase that were run, the last one perhaps in part.
