@@ -50,14 +50,15 @@ def check_sizes(name: str, sizes: Any) -> None:
 def check_dropout(rates: Any, n_layers: int) -> None:
     """Refuse anything but rates in [0, 1), at most one for each layer."""
     is_sequence = isinstance(rates, Sequence) and not isinstance(rates, str)
-    if not is_sequence or len(rates) > n_layers or not all(map(_is_rate, rates)):
+    if not is_sequence or len(rates) > n_layers or not all(map(is_rate, rates)):
         raise ValueError(
             f"The 'dropout' parameter must be a tuple of at most {n_layers} floats in "
             f"the range [0, 1). Got {rates!r} instead."
         )
 
 
-def _is_rate(value: Any) -> bool:
+def is_rate(value: Any) -> bool:
+    """Whether a value is a number in [0, 1)."""
     return isinstance(value, int | float) and 0 <= value < 1
 
 

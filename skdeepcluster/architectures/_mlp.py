@@ -14,6 +14,7 @@ from skdeepcluster.architectures._layers import (
     check_options,
     check_sizes,
     initialise,
+    is_rate,
     unset,
 )
 
@@ -106,7 +107,7 @@ class MLPAutoencoder(Architecture):
 
     def _check_parameters(self) -> None:
         check_options(self, activation=[*ACTIVATIONS], initialisation=INITIALISATIONS)
-        if not isinstance(self.dropout, int | float) or not 0.0 <= self.dropout < 1.0:
+        if not is_rate(self.dropout):
             raise ValueError(
                 "The 'dropout' parameter of MLPAutoencoder must be in [0, 1). "
                 f"Got {self.dropout!r} instead."

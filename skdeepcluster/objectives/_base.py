@@ -24,6 +24,18 @@ def like(state: Tensor, z: Tensor) -> Tensor:
     return state.to(z.device).to(z.dtype)
 
 
+def squared_distances(z: Tensor, centers: Tensor) -> Tensor:
+    """Squared distances (n, k) from explicit differences, with gradient."""
+    return (z.unsqueeze(1) - centers).square().sum(dim=2)
+
+
+def linear_scores(z: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Scores (n, k) of a linear layer, with gradient, in z's dtype."""
+    # Not a matrix product, whose rounding of a row depends on the rows beside it.
+    products = z.unsqueeze(1) * like(weight, z)  # (n, k, d)
+    return products.sum(dim=2) + like(bias, z)
+
+
 @dataclass(frozen=True)
 class Batch:
     """Everything a loss may look at for b rows.

@@ -14,12 +14,14 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from skdeepcluster.kmeans import cluster_sums
-from skdeepcluster.objectives._base import Batch, in_double, like
-from skdeepcluster.objectives._class_head import (
-    EXACT_DISTANCE,
-    ClassHead,
-    least_ratio,
+from skdeepcluster.kmeans._assignment import explicit_distances
+from skdeepcluster.objectives._base import (
+    Batch,
+    in_double,
+    like,
+    squared_distances,
 )
+from skdeepcluster.objectives._class_head import ClassHead, least_ratio
 from skdeepcluster.utils._reduce import Reduce, identity
 
 # Squared distance to the centroid of another class, times gamma, below which BCE pushes
@@ -52,7 +54,7 @@ def centroid_logits(z: Tensor, centers: Tensor, gamma: Tensor) -> Tensor:
     >>> centroid_logits(torch.tensor([[1.0]]), centers, gamma)
     tensor([[-0.5000, -2.0000]])
     """
-    return -gamma * (z.unsqueeze(1) - centers).square().sum(dim=2)
+    return -gamma * squared_distances(z, centers)
 
 
 def ga_loss(logits: Tensor, target: Tensor, delta: Tensor) -> Tensor:
@@ -242,6 +244,6 @@ class CentroidHead(ClassHead):
         best = logits.argmax(dim=1)
         pulls = gamma.unsqueeze(1) * (z.unsqueeze(1) - centers)  # (n, k, d)
         own = pulls[torch.arange(len(z), device=z.device), best].unsqueeze(1)
-        apart = torch.cdist(centers, centers, compute_mode=EXACT_DISTANCE)
+        apart = explicit_distances(centers, centers)
         apart = apart * (gamma.unsqueeze(1) * gamma).sqrt()
         return least_ratio(logits, best, (own - pulls).norm(dim=2) + apart[best])

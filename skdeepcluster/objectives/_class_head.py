@@ -9,11 +9,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from skdeepcluster.objectives._base import Batch, Objective, in_double, like
+from skdeepcluster.kmeans._assignment import explicit_distances
+from skdeepcluster.objectives._base import (
+    Batch,
+    Objective,
+    in_double,
+    like,
+    linear_scores,
+)
 from skdeepcluster.utils._reduce import Reduce, identity
-
-# Matrix products round distances between near points to nothing.
-EXACT_DISTANCE = "donot_use_mm_for_euclid_dist"
 
 
 class ClassHead(Objective):
@@ -114,9 +118,7 @@ class SoftmaxHead(ClassHead):
 
     def logits(self, z: Tensor) -> Tensor:
         """Scores of the layer, (n, k)."""
-        # Not a matrix product, whose rounding of a row depends on the rows beside it.
-        products = z.unsqueeze(1) * like(self.weight, z)  # (n, k, d)
-        return products.sum(dim=2) + like(self.bias, z)
+        return linear_scores(z, self.weight, self.bias)
 
     @torch.no_grad()
     def margin(self, z: Tensor) -> Tensor:
@@ -127,7 +129,7 @@ class SoftmaxHead(ClassHead):
         z = in_double(z)
         logits, weight = self.logits(z), like(self.weight, z)
         best = logits.argmax(dim=1)
-        lengths = torch.cdist(weight, weight, compute_mode=EXACT_DISTANCE)[best]
+        lengths = explicit_distances(weight, weight)[best]
         return least_ratio(logits, best, lengths)
 
 

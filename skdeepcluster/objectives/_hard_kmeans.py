@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from skdeepcluster.kmeans import nearest_center
+from skdeepcluster.kmeans._assignment import explicit_distances
 from skdeepcluster.objectives._base import (
     Batch,
     ClusteringObjective,
@@ -24,7 +25,6 @@ from skdeepcluster.objectives._base import (
 from skdeepcluster.utils._reduce import Reduce, identity
 
 _LOGGER = logging.getLogger("skdeepcluster")
-_EXPLICIT = "donot_use_mm_for_euclid_dist"
 _TINY = torch.finfo(torch.float64).tiny
 
 
@@ -159,7 +159,7 @@ class RunningKMeans(HardKMeans):
         """Assign the rows of the batch and let the centres follow; the labels, (b,)."""
         # Plain sums, as the checks of the k-means functions make a GPU wait.
         z, centers = in_double(batch.z), in_double(self.centers)
-        labels = torch.cdist(z, centers, compute_mode=_EXPLICIT).argmin(dim=1)
+        labels = explicit_distances(z, centers).argmin(dim=1)
         belongs = labels == torch.arange(self.n_clusters, device=z.device)[:, None]
         counted = belongs.to(z)  # (k, b)
         if batch.weight is not None:

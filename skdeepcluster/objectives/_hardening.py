@@ -18,7 +18,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from skdeepcluster.objectives._base import Batch, ClusteringObjective
+from skdeepcluster.objectives._base import (
+    Batch,
+    ClusteringObjective,
+    squared_distances,
+)
 from skdeepcluster.utils._reduce import Reduce, identity
 
 
@@ -39,7 +43,7 @@ def student_t_log_q(z: Tensor, centers: Tensor, alpha: float = 1.0) -> Tensor:
     -------
     log_q : Tensor of shape (n, k)
     """
-    squared = (z.unsqueeze(1) - centers).square().sum(dim=2)  # (n, k)
+    squared = squared_distances(z, centers)
     kernel = -(alpha + 1) / 2 * torch.log1p(squared / alpha)
     return kernel.log_softmax(dim=1)
 

@@ -16,7 +16,11 @@ import math
 import torch
 from torch import Tensor
 
-from skdeepcluster.objectives._base import Batch, ClusteringObjective
+from skdeepcluster.objectives._base import (
+    Batch,
+    ClusteringObjective,
+    squared_distances,
+)
 from skdeepcluster.utils._reduce import Reduce, identity
 
 _ANNEALING_VALUES = 40
@@ -143,7 +147,7 @@ class SoftKMeans(ClusteringObjective):
         return self._log_g(self._squared(z))
 
     def _squared(self, z: Tensor) -> Tensor:
-        return (z.unsqueeze(1) - self._centers_like(z)).square().sum(dim=2)  # (n, k)
+        return squared_distances(z, self._centers_like(z))
 
     def _log_g(self, squared: Tensor) -> Tensor:
         # From the smallest distance on: large ones must not overflow first.

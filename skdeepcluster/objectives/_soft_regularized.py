@@ -24,7 +24,13 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from skdeepcluster.kmeans import soft_kmeans, soft_log_memberships, soft_means
-from skdeepcluster.objectives._base import Batch, ClusteringObjective, in_double, like
+from skdeepcluster.objectives._base import (
+    Batch,
+    ClusteringObjective,
+    in_double,
+    like,
+    squared_distances,
+)
 from skdeepcluster.objectives._starts import Start, first_partition
 from skdeepcluster.utils._reduce import Reduce, identity
 
@@ -136,7 +142,7 @@ class SoftRegularizedKMeans(ClusteringObjective):
     def loss(self, batch: Batch) -> Tensor:
         """SR of each row, (b,)."""
         q = self._target_of(batch)
-        squared = (batch.z.unsqueeze(1) - self.centers).square().sum(dim=2)  # (b, k)
+        squared = squared_distances(batch.z, self.centers)
         apart = (q * squared).sum(dim=1) - batch.z.square().sum(dim=1)
         return apart / self.temperature + torch.xlogy(q, q).sum(dim=1)
 
@@ -157,7 +163,7 @@ class SoftRegularizedKMeans(ClusteringObjective):
         self.assignments = None
 
     def _log_memberships(self, z: Tensor) -> Tensor:
-        squared = (z.unsqueeze(1) - self._centers_like(z)).square().sum(dim=2)
+        squared = squared_distances(z, self._centers_like(z))
         return (-squared / self.temperature).log_softmax(dim=1)
 
     @torch.no_grad()

@@ -9,7 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from skdeepcluster.kmeans import nearest_center
-from skdeepcluster.objectives._base import ClusteringObjective, in_double, like
+from skdeepcluster.objectives._base import (
+    ClusteringObjective,
+    in_double,
+    linear_scores,
+)
 from skdeepcluster.utils._reduce import Reduce, identity
 
 
@@ -80,6 +84,4 @@ class SoftmaxClustering(ClusteringObjective):
         self.bias = nn.Parameter(-squared / spread)
 
     def _scores(self, z: Tensor) -> Tensor:
-        # Not a matrix product, whose rounding of a row depends on the rows beside it.
-        products = z.unsqueeze(1) * like(self.weight, z)  # (n, k, d)
-        return products.sum(dim=2) + like(self.bias, z)
+        return linear_scores(z, self.weight, self.bias)
