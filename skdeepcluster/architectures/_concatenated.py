@@ -50,10 +50,14 @@ class ConcatenatedLayers(nn.Module):
 
     def decode(self, z: Tensor) -> Tensor:
         """Map embeddings to (b, n_features), by way of the deepest chosen layer."""
+        return self.network.decode(self.innermost(z))  # type: ignore[no-any-return, operator]
+
+    def innermost(self, z: Tensor) -> Tensor:
+        """Embedding of the network itself, by way of the deepest chosen layer."""
         x = z[:, -self.width :]
         for layer in self._encoder()[self.layers[-1] + 1 :]:
             x = layer(x)
-        return self.network.decode(x)  # type: ignore[no-any-return, operator]
+        return x
 
     def layer_pairs(self) -> list[tuple[nn.Module, nn.Module]]:
         """Pairs of layers of the whole network."""

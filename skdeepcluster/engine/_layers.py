@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from skdeepcluster.architectures import ConcatenatedLayers
+
 HiddenLayers = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]
 
 
@@ -36,6 +38,8 @@ def hidden_layers(network: nn.Module, x: Tensor, z: Tensor) -> HiddenLayers:
             x = encoder(x)
             layers.append(x)
     network.train()
+    if isinstance(network, ConcatenatedLayers):
+        z = network.innermost(z)
     layers_hat = []
     for _, decoder in reversed(pairs[1:]):
         z = decoder(z)

@@ -5,6 +5,7 @@ import torch
 
 from skdeepcluster.architectures import (
     BoundedEmbedding,
+    ConcatenatedLayers,
     ConvAutoencoder,
     IdentityArchitecture,
     MLPAutoencoder,
@@ -44,6 +45,17 @@ def test_targets_are_clean_and_constant_and_the_network_goes_on_training():
         assert not clean.requires_grad and noisy.requires_grad
         assert bool((clean == clean[0]).all())
         assert not bool((noisy == noisy[0]).all())
+
+
+@pytest.mark.parametrize("chosen", [(-2, -1), (-2,)])
+def test_an_embedding_of_several_layers_is_decoded_from_the_innermost(chosen):
+    net = ConcatenatedLayers(network(), 4, chosen)
+    x = torch.randn(3, 4, generator=torch.Generator().manual_seed(1))
+    found = hidden_layers(net, x, net.encode(x))
+    expected = hidden_layers(network(), x, network().encode(x))
+    for ours, theirs in zip(found, expected, strict=True):
+        for a, b in zip(ours, theirs, strict=True):
+            torch.testing.assert_close(a, b)
 
 
 @pytest.mark.parametrize(
