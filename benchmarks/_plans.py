@@ -1,10 +1,6 @@
 """What is run on what: the methods as their papers have them, and whole plans."""
 
 from dataclasses import dataclass, field
-from functools import partial
-
-from sklearn.cluster import AgglomerativeClustering
-from sklearn.neighbors import kneighbors_graph
 
 from skdeepcluster.architectures import ConvAutoencoder, UnpoolingAutoencoder
 
@@ -32,12 +28,6 @@ def noisy_autoencoder(image_shape):
         initialisation="glorot",
         dropout=(0.1, 0.1),
     )
-
-
-def graph_clustering():
-    """Agglomeration along the graph of nearest neighbours."""
-    graph = partial(kneighbors_graph, n_neighbors=20)
-    return AgglomerativeClustering(connectivity=graph)
 
 
 # Label -> estimator and the network that its paper has for images.
@@ -71,7 +61,7 @@ DISCRIMINATIVE = {
     "SRKMeans (k-means start)": ("SRKMeans", {}),
 }
 # Where their authors start from an agglomerative clustering of the graph of 20 nearest
-# neighbours (theirs merges by path integrals, scikit-learn's by variance).
+# neighbours.
 GRAPH_STARTS = ("usps", "mnist-test")
 # Label -> estimator and other parameters than the defaults.
 VARIANTS = {
@@ -131,7 +121,7 @@ def _discriminative(label, dataset):
     params = {**params, "architecture": architecture, **_ADAM}
     if from_kmeans or dataset not in GRAPH_STARTS:
         return Recipe(estimator, params, "(noisy)")
-    return Recipe(estimator, {**params, "init": graph_clustering()}, "(noisy)", "graph")
+    return Recipe(estimator, {**params, "init": "graph"}, "(noisy)", "graph")
 
 
 # Data set -> seeds of the methods with an MLP, and of those with convolutions.

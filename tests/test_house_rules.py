@@ -22,7 +22,7 @@ FLOORS = [
     {"shallow"},
     {"engine"},
     {"objectives", "architectures"},
-    {"kmeans", "metrics", "theory"},
+    {"graphs", "kmeans", "metrics", "theory"},
     {"utils"},
 ]
 MAX_FILE_LINES = 300

@@ -14,8 +14,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdeepcluster.deep._base import BaseDeepEstimator
 from skdeepcluster.deep._inference import DecodingMixin, check_answers
+from skdeepcluster.deep._starts import start_of
 from skdeepcluster.metrics import neighborhood_score, sample_rows
-from skdeepcluster.utils._sklearn import Interval
+from skdeepcluster.utils._sklearn import HasMethods, Interval, StrOptions
 
 
 def _has_soft_assignments(estimator):
@@ -29,6 +30,7 @@ class BaseDeepClusterer(ClusterMixin, DecodingMixin, BaseDeepEstimator):
     _parameter_constraints: dict = {
         **BaseDeepEstimator._parameter_constraints,
         "n_clusters": [Interval(Integral, 1, None, closed="left")],
+        "init": [StrOptions({"k-means", "graph"}), HasMethods("fit_predict")],
         "n_init": [Interval(Integral, 1, None, closed="left")],
     }
 
@@ -40,6 +42,13 @@ class BaseDeepClusterer(ClusterMixin, DecodingMixin, BaseDeepEstimator):
             raise ValueError(
                 f"n_samples={len(X)} should be >= n_clusters={self.n_clusters}."
             )
+
+    def _clustering_phase(self, budget, objectives, **options):
+        phase = super()._clustering_phase(budget, objectives, **options)
+        start = start_of(self.init, self.n_clusters)
+        if start is not None:  # else a loss that was passed keeps its own
+            phase.clustering.start = start
+        return phase
 
     def _finish(self, trainer, objective, X):
         self.initial_labels_ = trainer.initial_labels.cpu().numpy().astype(np.int32)

@@ -75,13 +75,14 @@ class DeepClustering(BaseDeepClusterer):
         "pretrain", but centres are not moved by the optimizer: k-means does at every
         update.
     recluster : bool, default=False
-        Whether k-means is run anew on the final embedding.
+        Whether the final embedding is clustered anew, as `init` says.
     {pretraining}
     {max_iter}
     {update_interval}
     {tol}
     {batch_size}
     {limited_learning_rate}
+    {init}
     {n_init}
     {engine}
 
@@ -160,6 +161,7 @@ class DeepClustering(BaseDeepClusterer):
         batch_size=256,
         learning_rate=0.1,
         optimizer="sgd",
+        init="k-means",
         n_init=20,
         device="auto",
         precision="float32",
@@ -192,6 +194,7 @@ class DeepClustering(BaseDeepClusterer):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.optimizer = optimizer
+        self.init = init
         self.n_init = n_init
         self.device = device
         self.precision = precision

@@ -42,6 +42,7 @@ class DCJC(BaseDeepClusterer):
     {tol}
     {batch_size}
     {learning_rate}
+    {init}
     {n_init}
     {engine}
 
@@ -102,6 +103,7 @@ class DCJC(BaseDeepClusterer):
         batch_size=256,
         learning_rate=0.01,
         optimizer="sgd",
+        init="k-means",
         n_init=20,
         device="auto",
         precision="float32",
@@ -126,6 +128,7 @@ class DCJC(BaseDeepClusterer):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.optimizer = optimizer
+        self.init = init
         self.n_init = n_init
         self.device = device
         self.precision = precision

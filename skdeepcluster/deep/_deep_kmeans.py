@@ -49,6 +49,7 @@ class DeepKMeans(BaseDeepClusterer):
     {tol}
     {batch_size}
     {dcn_learning_rate}
+    {init}
     {n_init}
     {engine}
 
@@ -116,6 +117,7 @@ class DeepKMeans(BaseDeepClusterer):
         batch_size=256,
         learning_rate=1e-4,
         optimizer="adam",
+        init="k-means",
         n_init=20,
         device="auto",
         precision="float32",
@@ -141,6 +143,7 @@ class DeepKMeans(BaseDeepClusterer):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.optimizer = optimizer
+        self.init = init
         self.n_init = n_init
         self.device = device
         self.precision = precision

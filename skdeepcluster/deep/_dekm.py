@@ -43,6 +43,7 @@ class DEKM(BaseDeepClusterer):
         first epoch. The paper has 1e-3, its code 5e-3.
     {batch_size}
     {adam_learning_rate}
+    {init}
     n_init : int, default=20
         Restarts of the first k-means (100 in the authors' code). Later ones start from
         the centres as they are, and from a tenth as many new starts.
@@ -100,6 +101,7 @@ class DEKM(BaseDeepClusterer):
         batch_size=256,
         learning_rate=1e-3,
         optimizer="adam",
+        init="k-means",
         n_init=20,
         device="auto",
         precision="float32",
@@ -122,6 +124,7 @@ class DEKM(BaseDeepClusterer):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.optimizer = optimizer
+        self.init = init
         self.n_init = n_init
         self.device = device
         self.precision = precision

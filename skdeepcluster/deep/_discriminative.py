@@ -1,17 +1,16 @@
-"""What the estimators with a softmax layer share: start, warm-up, noisy network."""
+"""What the estimators with a softmax layer share: warm-up and bounded embedding."""
 
 from __future__ import annotations
 
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import clone
 
 from skdeepcluster.architectures import BoundedEmbedding
 from skdeepcluster.deep._clusterer import BaseDeepClusterer
 from skdeepcluster.engine import label_change
 from skdeepcluster.objectives import LayerwiseReconstruction
-from skdeepcluster.utils._sklearn import HasMethods, Interval, StrOptions
+from skdeepcluster.utils._sklearn import Interval, StrOptions
 
 # Of the embedding that a bounded one is made of: so far it stays almost linear.
 _HEADROOM = 2.0
@@ -27,7 +26,6 @@ class BaseDiscriminativeClusterer(BaseDeepClusterer):
     _parameter_constraints: dict = {
         **BaseDeepClusterer._parameter_constraints,
         "reg": [Interval(Real, 0, None, closed="neither")],
-        "init": [StrOptions({"k-means"}), HasMethods("fit_predict")],
         "reconstruction_weight": [Interval(Real, 0, None, closed="left")],
         "layer_weight": [Interval(Real, 0, None, closed="left")],
         "warmup_epochs": [
@@ -79,8 +77,7 @@ class BaseDiscriminativeClusterer(BaseDeepClusterer):
     def _phases(self, budget):
         epochs = budget.max_iter(self.max_iter)
         warmup = self._warmup(budget, epochs)
-        options = {"n_init": self.n_init, "start": self._start()}
-        objectives = {self._objective(warmup_epochs=warmup, **options): 1.0}
+        objectives = {self._objective(n_init=self.n_init, warmup_epochs=warmup): 1.0}
         if self.reconstruction_weight > 0:
             objectives[self._reconstruction()] = self.reconstruction_weight
         every = self.update_interval
@@ -97,26 +94,3 @@ class BaseDiscriminativeClusterer(BaseDeepClusterer):
         warmup = budget.warmup_epochs(self.warmup_epochs)
         # A short fit is to come to more than that.
         return min(warmup, epochs // 2) if self.warmup_epochs == "auto" else warmup
-
-    def _start(self):
-        if isinstance(self.init, str):
-            return None
-        return _ClustererStart(self.init, self.n_clusters)
-
-
-class _ClustererStart:
-    """First labels from a clusterer of scikit-learn's kind."""
-
-    def __init__(self, clusterer, n_clusters):
-        self.clusterer = clusterer
-        self.n_clusters = n_clusters
-
-    def __call__(self, z, seed):
-        """Labels of the embedding `z`."""
-        clusterer = clone(self.clusterer)
-        params = clusterer.get_params(deep=False)
-        if "n_clusters" in params:
-            clusterer.set_params(n_clusters=self.n_clusters)
-        if "random_state" in params and params["random_state"] is None:
-            clusterer.set_params(random_state=seed)
-        return clusterer.fit_predict(z)

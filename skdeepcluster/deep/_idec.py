@@ -44,6 +44,7 @@ class IDEC(BaseDeepClusterer):
     {tol}
     {batch_size}
     {limited_learning_rate}
+    {init}
     {n_init}
     {engine}
 
@@ -103,6 +104,7 @@ class IDEC(BaseDeepClusterer):
         batch_size=256,
         learning_rate=0.1,
         optimizer="sgd",
+        init="k-means",
         n_init=20,
         device="auto",
         precision="float32",
@@ -127,6 +129,7 @@ class IDEC(BaseDeepClusterer):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.optimizer = optimizer
+        self.init = init
         self.n_init = n_init
         self.device = device
         self.precision = precision

@@ -49,6 +49,7 @@ class MIADM(BaseDiscriminativeClusterer):
     {tol}
     {batch_size}
     {adam_learning_rate}
+    {init}
     {n_init}
     {engine}
 

@@ -51,6 +51,7 @@ class SRKMeans(BaseDiscriminativeClusterer):
     {tol}
     {batch_size}
     {adam_learning_rate}
+    {init}
     {n_init}
     {engine}
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from skdeepcluster.kmeans import kmeans, lloyd, nearest_center
+from skdeepcluster.kmeans import lloyd, nearest_center
+from skdeepcluster.objectives._starts import Start, first_partition
 from skdeepcluster.utils._reduce import Reduce, identity
 
 # Rows per block of the (rows, k, d) differences taken over all data.
@@ -161,8 +162,8 @@ class Objective(nn.Module):
 class ClusteringObjective(Objective):
     """A clustering loss: an `Objective` that can assign rows to clusters.
 
-    Centres start from k-means on the embedding, which is all that `initialise` does
-    here.
+    Centres start as the means of first clusters of the embedding, which is all that
+    `initialise` does here.
 
     Parameters
     ----------
@@ -174,6 +175,9 @@ class ClusteringObjective(Objective):
     ----------
     centers : Tensor of shape (n_clusters, embedding_size)
         The cluster centres; empty before ``initialise``.
+    start : callable or None
+        ``start(z, seed)`` gives the first labels (n,) of the embedding (n, d), both
+        numpy arrays, before ``initialise``; None for k-means.
     """
 
     centers: Tensor
@@ -186,6 +190,7 @@ class ClusteringObjective(Objective):
         super().__init__()
         self.n_clusters = n_clusters
         self.n_init = n_init
+        self.start: Start | None = None
         self._put_centers(torch.empty(0))
 
     def initialise(
@@ -195,16 +200,18 @@ class ClusteringObjective(Objective):
         rng: torch.Generator,
         reduce: Reduce = identity,
     ) -> None:
-        """Centres of k-means on `z`."""
-        result = kmeans(
-            z,
-            self.n_clusters,
-            generator=rng,
-            weight=weight,
-            n_init=self.n_init,
-            reduce=reduce,
+        """Centres of the first clusters of `z`."""
+        self._start_clusters(z, weight, rng, reduce)
+
+    def _start_clusters(
+        self, z: Tensor, weight: Tensor | None, rng: torch.Generator, reduce: Reduce
+    ) -> Tensor:
+        """Set the first centres; returns the first labels, (n,)."""
+        labels, centers = first_partition(
+            z, self.n_clusters, weight, rng, reduce, self.n_init, self.start
         )
-        self._put_centers(result.centers.to(z))
+        self._put_centers(centers.to(z))
+        return labels
 
     def recluster(
         self,
@@ -213,7 +220,7 @@ class ClusteringObjective(Objective):
         rng: torch.Generator,
         reduce: Reduce = identity,
     ) -> None:
-        """Forget the centres: take those of k-means on `z`."""
+        """Forget the centres: take those of first clusters of `z`."""
         self.initialise(z, weight, rng, reduce)
 
     def _centers_like(self, z: Tensor) -> Tensor:

@@ -128,7 +128,7 @@ class RunningKMeans(HardKMeans):
         rng: torch.Generator,
         reduce: Reduce = identity,
     ) -> None:
-        """Centres of k-means on `z`, counting from the start."""
+        """Centres of the first clusters of `z`, counting from the start."""
         super().initialise(z, weight, rng, reduce)
         self.counts.fill_(self.count_init)
 

@@ -20,7 +20,6 @@ from torch.nn.functional import one_hot
 from skdeepcluster.kmeans import soft_means
 from skdeepcluster.objectives._base import Batch, in_double
 from skdeepcluster.objectives._softmax import SoftmaxClustering
-from skdeepcluster.objectives._starts import Start, first_partition
 from skdeepcluster.utils._reduce import Reduce, identity
 
 POWERS = {"mi": 2, "kl": 1}
@@ -89,9 +88,6 @@ class MutualInformation(SoftmaxClustering):
         "mi" is the mutual information, "kl" the divergence of DEPICT.
     n_init : int, default=20
         Restarts of the k-means that gives the first labels.
-    start : callable, optional
-        ``start(z)`` gives the first labels from the embedding (n, d) instead, both as
-        numpy arrays.
     warmup_epochs : int, default=0
         Epochs in which the targets are the first labels.
 
@@ -113,7 +109,6 @@ class MutualInformation(SoftmaxClustering):
         reg: float = 1e-4,
         objective: str = "mi",
         n_init: int = 20,
-        start: Start | None = None,
         warmup_epochs: int = 0,
     ) -> None:
         super().__init__(n_clusters, n_init)
@@ -124,7 +119,6 @@ class MutualInformation(SoftmaxClustering):
             )
         self.reg = reg
         self.power = POWERS[objective]
-        self.start = start
         self.warmup_epochs = warmup_epochs
         self.warming = warmup_epochs > 0
         self.register_buffer("first_labels", None)
@@ -137,8 +131,7 @@ class MutualInformation(SoftmaxClustering):
         reduce: Reduce = identity,
     ) -> None:
         """First labels, their means, and the layer that decides as these do."""
-        self.first_labels, centers = first_partition(self, z, weight, rng, reduce)
-        self._put_centers(centers.to(z))
+        self.first_labels = self._start_clusters(z, weight, rng, reduce)
         self._decide_as_centers(z, weight, reduce)
 
     def on_epoch(self, epoch: int) -> None:

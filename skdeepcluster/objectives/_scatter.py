@@ -109,7 +109,7 @@ class ScatterReduction(ClusteringObjective):
         rng: torch.Generator,
         reduce: Reduce = identity,
     ) -> None:
-        """Centres of k-means on `z`, and a seed for those to come."""
+        """Centres of the first clusters of `z`, and a seed for those to come."""
         super().initialise(z, weight, rng, reduce)
         self.seed = torch.randint(1 << 31, (), generator=rng)
 

@@ -105,7 +105,7 @@ class SoftKMeans(ClusteringObjective):
         rng: torch.Generator,
         reduce: Reduce = identity,
     ) -> None:
-        """Centres of k-means on `z`, or at random for annealing."""
+        """Centres of the first clusters of `z`, or at random for annealing."""
         if not self.annealing_epochs:
             super().initialise(z, weight, rng, reduce)
             return
@@ -121,7 +121,7 @@ class SoftKMeans(ClusteringObjective):
         rng: torch.Generator,
         reduce: Reduce = identity,
     ) -> None:
-        """Forget the centres: take those of k-means on `z`, annealed or not."""
+        """Forget the centres: take those of first clusters of `z`, annealed or not."""
         super().initialise(z, weight, rng, reduce)
 
     def on_epoch(self, epoch: int) -> None:

@@ -31,7 +31,6 @@ from skdeepcluster.objectives._base import (
     like,
     squared_distances,
 )
-from skdeepcluster.objectives._starts import Start, first_partition
 from skdeepcluster.utils._reduce import Reduce, identity
 
 
@@ -52,9 +51,6 @@ class SoftRegularizedKMeans(ClusteringObjective):
         :math:`\lambda`; the temperature of the assignments is :math:`\lambda K`.
     n_init : int, default=20
         Restarts of the k-means that gives the first labels.
-    start : callable, optional
-        ``start(z, seed)`` gives the first labels from the embedding (n, d) instead,
-        both as numpy arrays.
     warmup_epochs : int, default=0
         Epochs in which the assignments are the first labels.
 
@@ -73,7 +69,6 @@ class SoftRegularizedKMeans(ClusteringObjective):
         n_clusters: int,
         reg: float = 1e-4,
         n_init: int = 20,
-        start: Start | None = None,
         warmup_epochs: int = 0,
     ) -> None:
         super().__init__(n_clusters, n_init)
@@ -83,7 +78,6 @@ class SoftRegularizedKMeans(ClusteringObjective):
                 f"(0.0, inf). Got {reg!r} instead."
             )
         self.reg = reg
-        self.start = start
         self.warmup_epochs = warmup_epochs
         self.warming = warmup_epochs > 0
         self.register_buffer("log_shares", torch.zeros(n_clusters))
@@ -113,8 +107,7 @@ class SoftRegularizedKMeans(ClusteringObjective):
         reduce: Reduce = identity,
     ) -> None:
         """First labels, and the means of their rows."""
-        labels, centers = first_partition(self, z, weight, rng, reduce)
-        self._put_centers(centers.to(z))
+        labels = self._start_clusters(z, weight, rng, reduce)
         self.assignments = one_hot(labels, self.n_clusters).to(in_double(z))
         self._set_shares(self.assignments, weight, reduce)
 

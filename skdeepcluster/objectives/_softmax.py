@@ -52,7 +52,7 @@ class SoftmaxClustering(ClusteringObjective):
         rng: torch.Generator,
         reduce: Reduce = identity,
     ) -> None:
-        """Centres of k-means on `z`, and the layer that decides as they do."""
+        """Centres of the first clusters, and the layer that decides as they do."""
         super().initialise(z, weight, rng, reduce)
         self._decide_as_centers(z, weight, reduce)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -17,48 +16,44 @@ from skdeepcluster.utils._reduce import Reduce
 Start = Callable[[NDArray, int], NDArray]
 
 
-class StartedClustering(Protocol):
-    """A clustering loss that may be given its first labels."""
-
-    n_clusters: int
-    n_init: int
-    start: Start | None
-
-
 def first_partition(
-    objective: StartedClustering,
     z: Tensor,
+    n_clusters: int,
     weight: Tensor | None,
     rng: torch.Generator,
     reduce: Reduce,
+    n_init: int,
+    start: Start | None,
 ) -> tuple[Tensor, Tensor]:
     """First labels and the means of their rows.
 
     Parameters
     ----------
-    objective : ClusteringObjective
-        With ``start``: a callable, or None for k-means.
     z : Tensor of shape (n, d)
         Embedding of all data.
+    n_clusters : int
     weight : Tensor of shape (n,) or None
     rng : torch.Generator
         Of k-means, or of the seed that `start` gets.
     reduce : callable
         Sums a statistic over processes.
+    n_init : int
+        Restarts of k-means.
+    start : callable or None
+        What gives the labels; None for k-means.
 
     Returns
     -------
     labels : Tensor of shape (n,)
     centers : Tensor of shape (n_clusters, d), float64
     """
-    n_clusters, start = objective.n_clusters, objective.start
     if start is None:
         found = kmeans(
             z,
             n_clusters,
             generator=rng,
             weight=weight,
-            n_init=objective.n_init,
+            n_init=n_init,
             reduce=reduce,
         )
         return found.labels.to(z.device), found.centers

@@ -43,11 +43,6 @@ layer_weight : float, default=0.1
     Weight, in the reconstruction, of each hidden layer of the encoder: the decoder is
     to pass through what they give without dropout. Networks without ``layer_pairs``
     have none.
-init : "k-means" or clusterer, default="k-means"
-    What gives the first labels, from the pretrained embedding. A clusterer is any
-    estimator with ``fit_predict``, such as
-    :class:`~sklearn.cluster.SpectralClustering`; it is cloned, and its `n_clusters` and
-    an open `random_state` are set.
 warmup_epochs : int or "auto", default="auto"
     The first of `max_iter` epochs, in which the first labels are learnt. "auto" takes
     10, but at least 500 and at most 5,000 steps, and at most half of `max_iter`.
@@ -131,6 +126,15 @@ update_interval : int or "auto", default="auto"
     Optimizer steps between two looks at the labels of all rows, for `tol`. "auto" takes
     140, or one epoch where that is shorter.
 """,
+    "init": """
+init : {"k-means", "graph"} or clusterer, default="k-means"
+    What gives the first clusters, from the pretrained embedding. "graph" agglomerates
+    rows along the graph of their 20 nearest neighbours (Zhang, Zhao and Wang,
+    2013): clusters of any shape
+    and size. A clusterer is any estimator with ``fit_predict``, such as
+    :class:`~sklearn.cluster.SpectralClustering`; it is cloned, and its `n_clusters` and
+    an open `random_state` are set. Only k-means heeds sample weights.
+""",
     "n_init": """
 n_init : int, default=20
     Restarts of the k-means that gives the first centres; the best one is taken.
@@ -203,9 +207,8 @@ labels_ : ndarray of shape (n_samples,)
 cluster_centers_ : ndarray of shape (n_clusters, embedding_size)
     Centres, in the embedding. Clusters without a training row come last.
 initial_labels_ : ndarray of shape (n_samples,)
-    Labels by the first centres, which are those of k-means on the pretrained embedding
-    (or of the labels of `init`, where a method has that): what the clustering phase
-    started from, in its own numbering.
+    Labels by the first centres, the means of the clusters that `init` finds in the
+    pretrained embedding: what the clustering phase started from, in its own numbering.
 n_iter_ : int
     Epochs of the clustering phase that were run, the last one perhaps in part.
 history_ : dict

@@ -5,7 +5,6 @@ import pytest
 import torch
 from dec_cases import X, Y
 from sklearn.base import clone
-from sklearn.cluster import SpectralClustering
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import adjusted_rand_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -145,40 +144,6 @@ def test_soft_assignments_are_of_the_nearest_centre():
 def test_no_rows_of_the_training_data_are_kept(method):
     objective = fit(method).objective_
     assert max(t.numel() for t in objective.state_dict().values()) < len(X)
-
-
-@each_method
-def test_first_labels_from_a_clusterer(method):
-    class Recorded(SpectralClustering):
-        seen = []
-
-        def fit_predict(self, X, y=None):
-            Recorded.seen.append((X.shape, self.n_clusters, self.random_state))
-            return super().fit_predict(X)
-
-    init = Recorded(n_clusters=7)
-    model = fit(method, init=init)
-    shape, n_clusters, seed = Recorded.seen[-1]
-    assert shape == (len(X), 2) and n_clusters == 3 and isinstance(seed, int)
-    assert init.n_clusters == 7 and not hasattr(init, "labels_")
-    assert fit(method, init=init).labels_.tobytes() == model.labels_.tobytes()
-    assert Recorded.seen[-1][2] == seed
-
-
-@each_method
-def test_a_clusterer_without_all_clusters_is_refused(method):
-    class One:
-        def get_params(self, deep=True):
-            return {}
-
-        def set_params(self, **params):
-            return self
-
-        def fit_predict(self, X, y=None):
-            return np.zeros(len(X), dtype=int)
-
-    with pytest.raises(ValueError, match="rows in all 3 clusters, got rows in 1"):
-        fit(method, init=One())
 
 
 @each_method

@@ -50,6 +50,7 @@ class Noise:
 # With a network; `score` is that of the neighbourhoods.
 DEEP = [
     DEC(n_clusters=3, **TINY),
+    DEC(n_clusters=3, init="graph", **TINY),
     IDEC(n_clusters=3, **TINY),
     DCN(n_clusters=3, **TINY),
     DeepKMeans(n_clusters=3, **TINY),

@@ -25,9 +25,10 @@ def random_rows(n=40, d=3, seed=0):
     return torch.randn(n, d, generator=generator, dtype=torch.float64)
 
 
-def initialised(z=None, n_clusters=3, **options):
+def initialised(z=None, n_clusters=3, start=None, **options):
     z = random_rows() if z is None else z
     objective = MutualInformation(n_clusters, n_init=3, **options)
+    objective.start = start
     objective.initialise(z, None, torch.Generator().manual_seed(0))
     return objective
 
@@ -151,7 +152,8 @@ def test_wrong_first_labels(labels, message):
 
 def test_weights_of_the_start():
     z, weight = random_rows(n=6), torch.tensor([1.0, 3.0, 0.0, 1.0, 1.0, 1.0])
-    loss = MutualInformation(2, start=lambda z, seed: torch.arange(6).numpy() % 2)
+    loss = MutualInformation(2)
+    loss.start = lambda z, seed: torch.arange(6).numpy() % 2
     loss.initialise(z, weight, torch.Generator())
     torch.testing.assert_close(loss.centers[0], (z[0] + z[4]) / 2)
     torch.testing.assert_close(loss.centers[1], (3 * z[1] + z[3] + z[5]) / 5)

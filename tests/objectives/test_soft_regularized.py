@@ -15,8 +15,9 @@ def random_rows(n=40, d=3, seed=0):
     return torch.randn(n, d, generator=generator, dtype=torch.float64)
 
 
-def initialised(z, n_clusters=2, weight=None, **options):
+def initialised(z, n_clusters=2, weight=None, start=None, **options):
     objective = SoftRegularizedKMeans(n_clusters, **options)
+    objective.start = start
     objective.initialise(z, weight, torch.Generator().manual_seed(0))
     return objective
 
