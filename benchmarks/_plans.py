@@ -65,6 +65,7 @@ DISCRIMINATIVE = {
 GRAPH_STARTS = ("usps", "mnist-test")
 # Label -> estimator and other parameters than the defaults.
 VARIANTS = {
+    **{f"{name} (graph start)": (name, {"init": "graph"}) for name in AUTOENCODERS},
     "MIADM (MLP)": ("MIADM", {}),
     "SRKMeans (MLP)": ("SRKMeans", {}),
     "DeepKMeans (annealing)": (
@@ -97,7 +98,8 @@ class Recipe:
 def recipe(label, dataset):
     """Recipe of a method's label; None where it has none for these data."""
     if label in VARIANTS:
-        return Recipe(*VARIANTS[label])
+        estimator, params = VARIANTS[label]
+        return Recipe(estimator, params, start=params.get("init", "k-means"))
     if label in DISCRIMINATIVE:
         return _discriminative(label, dataset)
     if label not in CONVOLUTIONAL:

@@ -141,6 +141,7 @@ def run_method(label, dataset, X, y, seed, params, memory=None):
         "shared_pretraining": clock.cached,
     }
     own = {"method": label, "seconds": seconds, **scores(y, model.labels_), **details}
+    own["score"] = model.score(X)
     if "pretraining" not in history:
         return [own]
     first = scores(y, model.initial_labels_)
