@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, check_memory, validate_dat
 
 from skdeepcluster.architectures import DEFAULT_EMBEDDING_SIZE, ConcatenatedLayers
 from skdeepcluster.deep._inference import EmbeddingMixin, scaled_reader
+from skdeepcluster.deep._weights import TrainingRows
 from skdeepcluster.engine import (
     OPTIMIZERS,
     PRECISIONS,
@@ -94,7 +95,7 @@ class BaseDeepEstimator(
 
     @whole_or_nothing
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, sample_weight=None):
         """Learn the network and the clusters.
 
         Parameters
@@ -104,21 +105,28 @@ class BaseDeepEstimator(
             become float64; the network computes in `precision`.
         y : array-like, default=None
             Not used in training. Callbacks that score see it.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in all losses, centres and targets. Only their ratios
+            count. Rows of weight 0 are left out, but for `labels_`.
 
         Returns
         -------
         self : object
             The fitted estimator.
         """
-        return self._learn(self._validate_training_data(X), X, y)
+        valid = self._validate_training_data(X)
+        return self._learn(self._training_rows(valid, sample_weight), X, y)
 
-    def _learn(self, X, raw, y, weight=None):
-        """Fit on valid rows `X`; callbacks see them as they came, `raw`."""
+    def _training_rows(self, X, sample_weight):
+        return TrainingRows.of(X, sample_weight, self.batch_size)
+
+    def _learn(self, rows, raw, y):
+        """Fit on valid `rows`; callbacks see them as they came, `raw`."""
         observer = Observer(self, raw, y, init_callback_context(self))
         with verbosity(self.verbose):
             observer.fit_begins()
-            trainer = self._make_trainer(X, observer, weight)
-            self._run_phases(trainer, X)
+            trainer = self._make_trainer(rows, observer)
+            self._run_phases(trainer, rows)
             observer.fit_ends()
         return self
 
@@ -130,10 +138,11 @@ class BaseDeepEstimator(
     def _check_n_samples(self, X):
         """Refuse too few rows; clusterers need one for every cluster."""
 
-    def _make_trainer(self, X, observer, weight=None):
+    def _make_trainer(self, rows, observer):
+        X, weight = rows.X, rows.weight
         compute = Compute.resolve(self.device, self.precision)
         streams = RandomStreams.from_random_state(self.random_state)
-        self._scaling, network = self._make_network(X, streams)
+        self._scaling, network = self._make_network(rows, streams)
         self._n_features_out = embedding_size_of(network, X.shape[1])
         with memory_errors("all rows do not fit on it: use device='cpu'"):
             x = scaled_reader(X, self._scaling, compute)(0, len(X))
@@ -147,11 +156,12 @@ class BaseDeepEstimator(
             batch_size=self.batch_size,
             observer=observer,
             snapshot=self._fitted_attributes,
-            cache=self._make_cache(X, streams, compute),
+            cache=self._make_cache(rows, streams, compute),
             weight=weight,
         )
 
-    def _make_network(self, X, streams):
+    def _make_network(self, rows, streams):
+        X = rows.X
         if self.pretrained is not None:
             return self._copy_pretrained(X)
         network = build_network(
@@ -162,7 +172,7 @@ class BaseDeepEstimator(
             streams,
             self._default_embedding_size(),
         )
-        return Scaling.fit(X), network
+        return Scaling.fit(X, rows.weight), network
 
     def _default_embedding_size(self):
         """Size of the embedding where neither user nor architecture has one."""
@@ -203,12 +213,12 @@ class BaseDeepEstimator(
             )
         return source._scaling, copy.deepcopy(network).requires_grad_(True)
 
-    def _make_cache(self, X, streams, compute):
+    def _make_cache(self, rows, streams, compute):
         unused = self.pretrained is not None
         if self.memory is None or self.random_state is None or unused:
             return None
         key = cache_key(
-            X,
+            rows.X if rows.weight is None else (rows.X, rows.weight),
             self.architecture,
             self.hidden_layer_sizes,
             self._n_features_out,
@@ -256,14 +266,14 @@ class BaseDeepEstimator(
         """Yield the method's phases; `budget` turns "auto" into numbers."""
         raise NotImplementedError
 
-    def _run_phases(self, trainer, X):
+    def _run_phases(self, trainer, rows):
         self.history_ = {}
-        phases = list(self._phases(Budget(len(X), self.batch_size)))
+        phases = list(self._phases(Budget(len(rows.X), self.batch_size)))
         for phase in phases:
             self.history_[phase.name] = phase.run(trainer)
-        self._finish(trainer, phases[-1].model, X)
+        self._finish(trainer, phases[-1].model, rows)
 
-    def _finish(self, trainer, objective, X):
+    def _finish(self, trainer, objective, rows):
         """Set the fitted attributes."""
         trainer.finish(objective)
         for name, value in self._fitted_attributes(trainer, objective).items():

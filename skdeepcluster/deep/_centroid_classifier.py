@@ -240,11 +240,11 @@ class CentroidClassifier(ConfidenceMixin, BaseDeepClassifier):
             attributes["gamma_"] = head.gamma.numpy().copy()
         return attributes
 
-    def _finish(self, trainer, objective, X):
-        super()._finish(trainer, objective, X)
+    def _finish(self, trainer, objective, rows):
+        super()._finish(trainer, objective, rows)
         if self.loss != "softmax":
-            self.centroids_ = self.centroids_.astype(X.dtype)
-            self.gamma_ = self.gamma_.astype(X.dtype)
+            self.centroids_ = self.centroids_.astype(rows.X.dtype)
+            self.gamma_ = self.gamma_.astype(rows.X.dtype)
 
 
 def _checked_bounds(bounds):

@@ -12,7 +12,8 @@ from skdeepcluster.architectures import DEFAULT_EMBEDDING_SIZE
 from skdeepcluster.deep._base import BaseDeepEstimator
 from skdeepcluster.deep._encoder import Encoder
 from skdeepcluster.deep._inference import check_answers
-from skdeepcluster.utils._sklearn import _check_sample_weight, _fit_context
+from skdeepcluster.deep._weights import TrainingRows
+from skdeepcluster.utils._sklearn import _fit_context
 from skdeepcluster.utils._transaction import whole_or_nothing
 
 _SHARED = (
@@ -66,39 +67,37 @@ class BaseDeepClassifier(ClassifierMixin, BaseDeepEstimator):
         raw, classes = X, y
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
         check_classification_targets(y)
-        weight = None
-        if sample_weight is not None:
-            X, y, weight = _with_weight(X, y, sample_weight)
-        self.classes_, codes = np.unique(y, return_inverse=True)
+        codes = np.unique(y, return_inverse=True)[1]
+        rows = TrainingRows.of(X, sample_weight, self.batch_size, codes)
+        self.classes_, codes = np.unique(rows.gather(y), return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
                 "The number of classes has to be greater than one; got "
                 f"{len(self.classes_)} class."
             )
-        X, codes, weight = _merge_repetitions(X, codes, weight, self.batch_size)
         self._codes = torch.from_numpy(codes)
-        self._learn(X, raw, classes, weight)
+        self._learn(rows, raw, classes)
         del self._codes
         return self
 
-    def _make_network(self, X, streams):
-        scaling, network = super()._make_network(X, streams)
+    def _make_network(self, rows, streams):
+        scaling, network = super()._make_network(rows, streams)
         if hasattr(network, "layer_pairs"):
             network = Encoder(encoder for encoder, _ in network.layer_pairs())
         return scaling, network
 
-    def _make_cache(self, X, streams, compute):
+    def _make_cache(self, rows, streams, compute):
         return None  # nothing is pretrained
 
     def _default_embedding_size(self):
         return max(DEFAULT_EMBEDDING_SIZE, len(self.classes_))
 
-    def _finish(self, trainer, objective, X):
+    def _finish(self, trainer, objective, rows):
         epochs = sum(len(phase["loss"]) for phase in self.history_.values())
         self.n_iter_ = max(1, epochs)
-        super()._finish(trainer, objective, X)
+        super()._finish(trainer, objective, rows)
         # The very last step may overflow.
-        trainer.check_finite(self._scores(X))
+        trainer.check_finite(self._scores(rows.X))
 
     def _fitted_attributes(self, trainer, objective):
         attributes = super()._fitted_attributes(trainer, objective)
@@ -164,37 +163,3 @@ class BaseDeepClassifier(ClassifierMixin, BaseDeepEstimator):
             return check_answers(self._scores(X))
         scores = self.objective_.scores
         return check_answers(self._infer(lambda z: scores(z).diff(dim=1)[:, 0], X))
-
-
-def _with_weight(X, y, sample_weight):
-    """Rows that count, their classes and their weights."""
-    weight = _check_sample_weight(
-        sample_weight, X, dtype=np.float64, ensure_non_negative=True
-    )
-    counts = weight > 0
-    if not counts.any():
-        raise ValueError("Sample weights must contain at least one non-zero number.")
-    return X[counts], y[counts], weight[counts]
-
-
-def _merge_repetitions(X, codes, weight, batch_size):
-    """Where all distinct rows fit into one batch, each once, with its total weight.
-
-    Every step then sees all of them, so that this changes nothing but the rounding, and
-    a weight of 3 is the same as three rows to the bit. They get an order of their own.
-    """
-    if len(_distinct(X[: 4 * batch_size], codes[: 4 * batch_size])[0]) > batch_size:
-        return X, codes, weight
-    first, inverse = _distinct(X, codes)
-    if len(first) > batch_size:
-        return X, codes, weight
-    total = np.bincount(inverse, weight, minlength=len(first)).astype(np.float64)
-    return X[first], codes[first], total
-
-
-def _distinct(X, codes):
-    """First of each kind of row and class, and the kind of every row."""
-    rows = np.column_stack([X, codes.astype(X.dtype)]) + 0.0  # no negative zeros
-    kinds = np.ascontiguousarray(rows).view(f"V{rows.itemsize * rows.shape[1]}")
-    _, first, inverse = np.unique(kinds, return_index=True, return_inverse=True)
-    return first, inverse.ravel()

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdeepcluster.deep._base import BaseDeepEstimator
 from skdeepcluster.deep._inference import DecodingMixin, check_answers
 from skdeepcluster.deep._starts import start_of
+from skdeepcluster.deep._weights import TrainingRows
 from skdeepcluster.metrics import neighborhood_score, sample_rows
 from skdeepcluster.utils._sklearn import HasMethods, Interval, StrOptions
 
@@ -50,10 +51,21 @@ class BaseDeepClusterer(ClusterMixin, DecodingMixin, BaseDeepEstimator):
             phase.clustering.start = start
         return phase
 
-    def _finish(self, trainer, objective, X):
-        self.initial_labels_ = trainer.initial_labels.cpu().numpy().astype(np.int32)
+    def _training_rows(self, X, sample_weight):
+        k = self.n_clusters
+        rows = TrainingRows.of(X, sample_weight, self.batch_size, at_least=k)
+        if len(rows.X) < k:
+            raise ValueError(
+                f"The rows with a positive sample_weight should be >= n_clusters={k}, "
+                f"got {len(rows.X)}."
+            )
+        return rows
+
+    def _finish(self, trainer, objective, rows):
+        X, initial = rows.given, trainer.initial_labels.cpu().numpy()
+        self.initial_labels_ = rows.spread(initial, -1).astype(np.int32)
         self.n_iter_ = max(1, len(self.history_["clustering"]["loss"]))
-        super()._finish(trainer, objective, X)
+        super()._finish(trainer, objective, rows)
         labels = self._final_labels(trainer, X)
         counts = np.bincount(labels, minlength=self.n_clusters)
         order = np.argsort(counts == 0, kind="stable")

@@ -207,11 +207,11 @@ class DeepClustering(BaseDeepClusterer):
     def _is_soft(self):
         return is_soft(self.clustering_loss)
 
-    def _make_network(self, X, streams):
-        scaling, network = super()._make_network(X, streams)
+    def _make_network(self, rows, streams):
+        scaling, network = super()._make_network(rows, streams)
         if tuple(self.embedding_layers) != (-1,):
             layers = self.embedding_layers
-            network = ConcatenatedLayers(network, X.shape[1], layers)
+            network = ConcatenatedLayers(network, rows.X.shape[1], layers)
         return scaling, network
 
     def _representation(self):

@@ -51,12 +51,12 @@ class BaseDiscriminativeClusterer(BaseDeepClusterer):
     def _default_embedding_size(self):
         return self.n_clusters
 
-    def _make_network(self, X, streams):
-        scaling, network = super()._make_network(X, streams)
+    def _make_network(self, rows, streams):
+        scaling, network = super()._make_network(rows, streams)
         fixed = next(network.parameters(), None) is None
         if fixed or isinstance(network, BoundedEmbedding):
             return scaling, network
-        return scaling, BoundedEmbedding(network, self._embedding_scale(X))
+        return scaling, BoundedEmbedding(network, self._embedding_scale(rows.X))
 
     def _embedding_scale(self, X):
         """Scale of an embedding that others have learnt; 1 for one to be learnt."""

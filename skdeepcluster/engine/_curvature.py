@@ -16,7 +16,9 @@ _FLAT = 1e-12
 _STABLE_RATE = 0.02
 
 
-def relative_to(x: Tensor, optimizer: OptimizerSpec) -> OptimizerSpec:
+def relative_to(
+    x: Tensor, optimizer: OptimizerSpec, weight: Tensor | None = None
+) -> OptimizerSpec:
     r"""Optimizer for reconstructing `x`, its learning rate relative to the curvature.
 
     The largest stable learning rate of gradient descent is inverse to the largest
@@ -30,6 +32,8 @@ def relative_to(x: Tensor, optimizer: OptimizerSpec) -> OptimizerSpec:
     ----------
     x : Tensor of shape (n_samples, n_features)
     optimizer : OptimizerSpec
+    weight : Tensor of shape (n_samples,), optional
+        Sample weights, of mean 1.
 
     Returns
     -------
@@ -37,10 +41,16 @@ def relative_to(x: Tensor, optimizer: OptimizerSpec) -> OptimizerSpec:
     """
     if optimizer.name != "sgd":
         return optimizer
-    return replace(optimizer, learning_rate=_relative(x, optimizer.learning_rate))
+    rate = _relative(x, optimizer.learning_rate, weight)
+    return replace(optimizer, learning_rate=rate)
 
 
-def limited_to(x: Tensor, optimizer: OptimizerSpec, steepness: float) -> OptimizerSpec:
+def limited_to(
+    x: Tensor,
+    optimizer: OptimizerSpec,
+    steepness: float,
+    weight: Tensor | None = None,
+) -> OptimizerSpec:
     """Optimizer for a loss with a reconstruction of `x`, its rate not beyond stability.
 
     Parameters
@@ -50,6 +60,8 @@ def limited_to(x: Tensor, optimizer: OptimizerSpec, steepness: float) -> Optimiz
     steepness : float
         Of the reconstruction with its weight, as ``Objective.steepness`` gives it; 0
         sets no limit.
+    weight : Tensor of shape (n_samples,), optional
+        Sample weights, of mean 1.
 
     Returns
     -------
@@ -57,12 +69,12 @@ def limited_to(x: Tensor, optimizer: OptimizerSpec, steepness: float) -> Optimiz
     """
     if optimizer.name != "sgd" or steepness == 0:
         return optimizer
-    limit = _relative(x, _STABLE_RATE) / steepness
+    limit = _relative(x, _STABLE_RATE, weight) / steepness
     return replace(optimizer, learning_rate=min(optimizer.learning_rate, limit))
 
 
-def _relative(x: Tensor, rate: float) -> float:
-    curvature = largest_eigenvalue(x) / x.shape[1]
+def _relative(x: Tensor, rate: float, weight: Tensor | None) -> float:
+    curvature = largest_eigenvalue(x, weight) / x.shape[1]
     if curvature < _FLAT:  # constant data, but for rounding
         return rate
     # Three digits: rounding of sums, which varies with the threads, does not show.
@@ -70,10 +82,12 @@ def _relative(x: Tensor, rate: float) -> float:
 
 
 @torch.no_grad()
-def largest_eigenvalue(x: Tensor) -> float:
+def largest_eigenvalue(x: Tensor, weight: Tensor | None = None) -> float:
     """Largest eigenvalue of the second moments of (evenly spaced) rows of `x`."""
     step = max(1, len(x) // _CURVATURE_ROWS)
     rows = x[::step].cpu().double()
+    if weight is not None:
+        rows *= weight[::step].cpu().double().sqrt()[:, None]
     direction = rows[rows.square().sum(dim=1).argmax()]
     value = 0.0
     for _ in range(_POWER_ITERATIONS):

@@ -92,19 +92,24 @@ class LabelWindow:
         self.step = 0
         self.labels: Tensor | None = None
 
-    def stops(self, labels: Tensor, step: int, epoch: int) -> bool:
+    def stops(
+        self, labels: Tensor, step: int, epoch: int, weight: Tensor | None = None
+    ) -> bool:
         """Whether `labels`, after `step` steps and `epoch` whole epochs, are final."""
         if self.labels is not None and step - self.step < self.rule.over_steps:
             return False
         before, self.labels, self.step = self.labels, labels, step
         if before is None or epoch < self.rule.min_epochs:
             return False
-        return label_change_share(before, labels) < self.rule.tol
+        return label_change_share(before, labels, weight) < self.rule.tol
 
 
-def label_change_share(before: Tensor, after: Tensor) -> float:
-    """Share of rows whose label differs."""
-    return float((before != after).double().mean())
+def label_change_share(
+    before: Tensor, after: Tensor, weight: Tensor | None = None
+) -> float:
+    """Share of rows, or of their weights of mean 1, whose label differs."""
+    differs = (before != after).cpu().double()
+    return float(differs.mean() if weight is None else (differs * weight.cpu()).mean())
 
 
 def label_change(tol: float, min_epochs: int = 1) -> LabelChange:

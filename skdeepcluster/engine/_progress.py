@@ -152,12 +152,14 @@ class PhaseProgress:
             self._compare(clustering.assign(z), step, epoch)
 
     def _compare(self, labels: Tensor, step: int, epoch: int) -> None:
+        weight = self.trainer.weight
         if self.labels is not None:
             self.history["update_step"].append(step)
-            self.history["label_change"].append(label_change_share(self.labels, labels))
+            share = label_change_share(self.labels, labels, weight)
+            self.history["label_change"].append(share)
         self.labels = labels
         if self.window is not None:
-            self.stopped = self.window.stops(labels, step, epoch)
+            self.stopped = self.window.stops(labels, step, epoch, weight)
 
     def diverged(self) -> TrainingDivergedError:
         """Error that says where the loss was lost and what to try."""
@@ -180,14 +182,14 @@ class PhaseProgress:
         return spec.build(parameters, exempt)
 
     def _optimizer(self) -> OptimizerSpec:
-        x, spec = self.trainer.x, self.phase.optimizer
+        x, weight, spec = self.trainer.x, self.trainer.weight, self.phase.optimizer
         if self.phase.rate == "relative":
-            return relative_to(x, spec)
+            return relative_to(x, spec, weight)
         if self.phase.rate != "limited":
             return spec
         factors = factors_at(self.phase, self.phase.epochs)
         steepness = sum(w * o.steepness(x.shape[1]) for o, w in factors.items())
-        return limited_to(x, spec, steepness)
+        return limited_to(x, spec, steepness, weight)
 
     def _hidden_layers(self, x: Tensor, z: Tensor) -> HiddenLayers:
         if not self.phase.needs_layers:

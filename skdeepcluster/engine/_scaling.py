@@ -36,13 +36,21 @@ class Scaling:
     factor: float
 
     @classmethod
-    def fit(cls, X: NDArray) -> Scaling:
-        """Measure the scaling of `X` in float64, block by block."""
+    def fit(cls, X: NDArray, weight: NDArray | None = None) -> Scaling:
+        """Measure the scaling of `X` in float64, block by block.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+        weight : ndarray of shape (n_samples,), optional
+            Sample weights; only their ratios count.
+        """
         check_castable(X)
-        mean = sum(block.sum(axis=0) for block in _blocks(X)) / len(X)
+        weight = np.ones(len(X)) if weight is None else weight / weight.mean()
+        mean = sum((w * block).sum(axis=0) for block, w in _blocks(X, weight)) / len(X)
         total, by_column = 0.0, np.zeros(X.shape[1])
-        for block in _blocks(X):
-            squares = np.square(block - mean)
+        for block, w in _blocks(X, weight):
+            squares = w * np.square(block - mean)
             total += float(squares.sum())
             by_column += squares.sum(axis=0)
         factor = float(np.sqrt(total / X.size))
@@ -63,9 +71,10 @@ class Scaling:
         return X.astype(np.float64) * self.factor + self.mean
 
 
-def _blocks(X: NDArray) -> Iterator[NDArray[np.float64]]:
+def _blocks(X: NDArray, weight: NDArray) -> Iterator[tuple[NDArray, NDArray]]:
     for start in range(0, len(X), _BLOCK_ROWS):
-        yield X[start : start + _BLOCK_ROWS].astype(np.float64)
+        rows = slice(start, start + _BLOCK_ROWS)
+        yield X[rows].astype(np.float64), weight[rows, None]
 
 
 def _warn_of_dominance(squares: NDArray[np.float64]) -> None:

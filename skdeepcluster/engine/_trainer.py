@@ -122,7 +122,7 @@ class Trainer:
         objective.to(self.compute.device)
         order = aligned(objective.assign(z), before, objective.n_clusters)
         objective.reorder(order)
-        return label_change_share(before, objective.assign(z))
+        return label_change_share(before, objective.assign(z), self.weight)
 
     def finish(self, objective: Objective) -> None:
         """Let an objective change its state for the last time."""

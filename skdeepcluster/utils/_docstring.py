@@ -209,6 +209,7 @@ cluster_centers_ : ndarray of shape (n_clusters, embedding_size)
 initial_labels_ : ndarray of shape (n_samples,)
     Labels by the first centres, the means of the clusters that `init` finds in the
     pretrained embedding: what the clustering phase started from, in its own numbering.
+    -1 in rows of weight 0.
 n_iter_ : int
     Epochs of the clustering phase that were run, the last one perhaps in part.
 history_ : dict

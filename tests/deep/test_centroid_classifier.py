@@ -19,7 +19,6 @@ from skdeepcluster.architectures import (
     MLPAutoencoder,
     UnpoolingAutoencoder,
 )
-from skdeepcluster.deep import _classifier
 from skdeepcluster.engine import Budget, TrainingDivergedError
 
 X, Y = make_blobs(120, n_features=4, centers=3, cluster_std=2.0, random_state=0)
@@ -368,23 +367,6 @@ def test_a_heavy_class_wins_in_mini_batches():
     model = CentroidClassifier(**SHORT, loss="softmax", batch_size=2)
     share = model.fit(data, y, weight).predict_proba(data)[:, 1].mean()
     assert share == pytest.approx(0.9, abs=0.06)
-
-
-def test_repetitions_are_merged_only_where_they_fit():
-    few = np.array([[0.0, 1.0], [2.0, 3.0], [0.0, 1.0], [-0.0, 1.0], [0.0, 1.0]])
-    codes = np.array([0, 1, 0, 0, 1])
-    merged, classes, weight = _classifier._merge_repetitions(few, codes, None, 3)
-    assert sorted(zip(merged[:, 0], classes, weight, strict=True)) == [
-        (0.0, 0, 3.0),
-        (0.0, 1, 1.0),
-        (2.0, 1, 1.0),
-    ]
-    kept, _, weight = _classifier._merge_repetitions(few, codes, None, 2)
-    assert kept is few
-    assert weight is None
-    late = np.concatenate([np.zeros((9, 2)), few])  # beyond the rows looked at first
-    codes = np.concatenate([np.zeros(9, dtype=int), codes])
-    assert _classifier._merge_repetitions(late, codes, None, 2)[0] is late
 
 
 # --- rejection --------------------------------------------------------------------
