@@ -103,13 +103,53 @@ def test_fit_ignores_y(estimator, y):
     )
 
 
-@pytest.mark.parametrize("form", [sp.csr_array, sp.csc_matrix, sp.coo_array])
+def with_wide_indices(X):
+    X = sp.csr_matrix(X)
+    X.indices, X.indptr = X.indices.astype(np.int64), X.indptr.astype(np.int64)
+    return X
+
+
+def with_duplicates_and_zeros(X):
+    """Entries in two halves, in no order, and the zeros stored as well."""
+    row, column = np.indices(X.shape).reshape(2, -1)[:, ::-1]
+    data = X[row, column] / 2
+    ends = np.arange(0, X.size + 1, X.shape[1]) * 2
+    halves = np.lexsort((np.r_[column, column][::-1], np.r_[row, row]))
+    columns, data = np.r_[column, column][halves], np.r_[data, data][halves]
+    return sp.csr_array((data, columns, ends), shape=X.shape)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        sp.csr_array,
+        sp.csc_matrix,
+        sp.coo_array,
+        with_wide_indices,
+        with_duplicates_and_zeros,
+    ],
+)
 @each_network
-def test_sparse_data_are_refused(estimator, form):
-    with pytest.raises(TypeError, match="Sparse data was passed"):
-        fresh(estimator).fit(form(X))
-    with pytest.raises(TypeError, match="Sparse data was passed"):
-        fitted(estimator).predict(form(X))
+def test_sparse_rows_are_dense_rows_to_the_bit(estimator, form):
+    dense = X * (np.random.default_rng(0).random(X.shape) < 0.5)
+    dense[7] = 0
+    sparse = form(dense)
+    model = fresh(estimator).fit(sparse)
+    assert (
+        bits(model, sparse)
+        == bits(model, dense)
+        == bits(fresh(estimator).fit(dense), dense)
+    )
+    assert model.score(sparse) == pytest.approx(model.score(dense), rel=1e-9)
+
+
+@each_network
+def test_sparse_rows_of_float32(estimator):
+    rows = sp.csr_array(X.astype(np.float32))
+    model = fresh(estimator).fit(rows)
+    assert {a.dtype for a in answers(model, rows).values() if a.dtype.kind == "f"} == {
+        np.dtype(np.float32)
+    }
 
 
 @each_estimator

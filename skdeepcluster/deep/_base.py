@@ -5,14 +5,13 @@ from __future__ import annotations
 import copy
 from numbers import Integral, Real
 
-import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils.validation import check_is_fitted, check_memory, validate_data
+from sklearn.utils.validation import check_is_fitted, check_memory
 
 from skdeepcluster.architectures import DEFAULT_EMBEDDING_SIZE, ConcatenatedLayers
-from skdeepcluster.deep._inference import EmbeddingMixin, scaled_reader
+from skdeepcluster.deep._inference import EmbeddingMixin, all_rows, valid_rows
 from skdeepcluster.deep._weights import TrainingRows
 from skdeepcluster.engine import (
     OPTIMIZERS,
@@ -91,6 +90,7 @@ class BaseDeepEstimator(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.input_tags.sparse = True
         return tags
 
     @whole_or_nothing
@@ -100,9 +100,10 @@ class BaseDeepEstimator(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training rows. float64 and float32 are used as they are, other dtypes
-            become float64; the network computes in `precision`.
+            become float64; the network computes in `precision`. Sparse rows become
+            dense batch by batch; formats other than CSR are converted.
         y : array-like, default=None
             Not used in training. Callbacks that score see it.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -131,7 +132,7 @@ class BaseDeepEstimator(
         return self
 
     def _validate_training_data(self, X):
-        X = validate_data(self, X, dtype=[np.float64, np.float32])
+        X = valid_rows(self, X)
         self._check_n_samples(X)
         return X
 
@@ -145,9 +146,9 @@ class BaseDeepEstimator(
         self._scaling, network = self._make_network(rows, streams)
         self._n_features_out = embedding_size_of(network, X.shape[1])
         with memory_errors("all rows do not fit on it: use device='cpu'"):
-            x = scaled_reader(X, self._scaling, compute)(0, len(X))
+            x = all_rows(X, self._scaling, compute)
             if weight is not None:
-                weight = torch.from_numpy(weight).to(x)
+                weight = torch.from_numpy(weight).to(x.device, x.dtype)
         return Trainer(
             network,
             x,
@@ -268,7 +269,7 @@ class BaseDeepEstimator(
 
     def _run_phases(self, trainer, rows):
         self.history_ = {}
-        phases = list(self._phases(Budget(len(rows.X), self.batch_size)))
+        phases = list(self._phases(Budget(rows.X.shape[0], self.batch_size)))
         for phase in phases:
             self.history_[phase.name] = phase.run(trainer)
         self._finish(trainer, phases[-1].model, rows)

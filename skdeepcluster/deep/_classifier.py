@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skdeepcluster.architectures import DEFAULT_EMBEDDING_SIZE
 from skdeepcluster.deep._base import BaseDeepEstimator
 from skdeepcluster.deep._encoder import Encoder
-from skdeepcluster.deep._inference import check_answers
+from skdeepcluster.deep._inference import check_answers, valid_rows
 from skdeepcluster.deep._weights import TrainingRows
 from skdeepcluster.utils._sklearn import _fit_context
 from skdeepcluster.utils._transaction import whole_or_nothing
@@ -50,9 +50,10 @@ class BaseDeepClassifier(ClassifierMixin, BaseDeepEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training rows. float64 and float32 are used as they are, other dtypes
-            become float64; the network computes in `precision`.
+            become float64; the network computes in `precision`. Sparse rows become
+            dense batch by batch; formats other than CSR are converted.
         y : array-like of shape (n_samples,)
             Class of each row: numbers or strings, of at least two classes.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -65,7 +66,7 @@ class BaseDeepClassifier(ClassifierMixin, BaseDeepEstimator):
             The fitted estimator.
         """
         raw, classes = X, y
-        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
+        X, y = valid_rows(self, X, y)
         check_classification_targets(y)
         codes = np.unique(y, return_inverse=True)[1]
         rows = TrainingRows.of(X, sample_weight, self.batch_size, codes)
@@ -116,7 +117,7 @@ class BaseDeepClassifier(ClassifierMixin, BaseDeepEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows to classify.
 
         Returns
@@ -132,7 +133,7 @@ class BaseDeepClassifier(ClassifierMixin, BaseDeepEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows to classify.
 
         Returns
@@ -148,7 +149,7 @@ class BaseDeepClassifier(ClassifierMixin, BaseDeepEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows to classify.
 
         Returns

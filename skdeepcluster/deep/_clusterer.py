@@ -39,9 +39,10 @@ class BaseDeepClusterer(ClusterMixin, DecodingMixin, BaseDeepEstimator):
     _is_soft = True
 
     def _check_n_samples(self, X):
-        if len(X) < self.n_clusters:
+        n_samples = X.shape[0]
+        if n_samples < self.n_clusters:
             raise ValueError(
-                f"n_samples={len(X)} should be >= n_clusters={self.n_clusters}."
+                f"n_samples={n_samples} should be >= n_clusters={self.n_clusters}."
             )
 
     def _clustering_phase(self, budget, objectives, **options):
@@ -54,10 +55,10 @@ class BaseDeepClusterer(ClusterMixin, DecodingMixin, BaseDeepEstimator):
     def _training_rows(self, X, sample_weight):
         k = self.n_clusters
         rows = TrainingRows.of(X, sample_weight, self.batch_size, at_least=k)
-        if len(rows.X) < k:
+        if rows.X.shape[0] < k:
             raise ValueError(
                 f"The rows with a positive sample_weight should be >= n_clusters={k}, "
-                f"got {len(rows.X)}."
+                f"got {rows.X.shape[0]}."
             )
         return rows
 
@@ -92,7 +93,7 @@ class BaseDeepClusterer(ClusterMixin, DecodingMixin, BaseDeepEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows to assign.
 
         Returns
@@ -114,7 +115,7 @@ class BaseDeepClusterer(ClusterMixin, DecodingMixin, BaseDeepEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows to assign.
 
         Returns
@@ -135,7 +136,7 @@ class BaseDeepClusterer(ClusterMixin, DecodingMixin, BaseDeepEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Of more than 2,000 rows a fixed sample is scored.
         y : ignored
             Present by convention.
@@ -147,7 +148,7 @@ class BaseDeepClusterer(ClusterMixin, DecodingMixin, BaseDeepEstimator):
         """
         check_is_fitted(self)
         X = self._validate_new_data(X)
-        X = X[sample_rows(len(X))]
+        X = X[sample_rows(X.shape[0])]
         return neighborhood_score(X, _as_labels(check_answers(self._assignments(X))))
 
 

@@ -62,7 +62,7 @@ class BaseDiscriminativeClusterer(BaseDeepClusterer):
         """Scale of an embedding that others have learnt; 1 for one to be learnt."""
         if self.pretrained is None:
             return 1.0
-        z = self.pretrained.transform(X[:: max(1, len(X) // _SCALE_ROWS)])
+        z = self.pretrained.transform(X[:: max(1, X.shape[0] // _SCALE_ROWS)])
         return _HEADROOM * max(float(np.abs(z).max()), np.finfo(np.float32).tiny)
 
     def _representation(self):

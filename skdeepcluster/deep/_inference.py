@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from skdeepcluster.engine import (
     Compute,
+    SparseRows,
     check_scaled,
     is_available,
     map_blocks,
@@ -31,13 +33,13 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows to embed.
 
         Returns
         -------
         Z : ndarray of shape (n_samples, embedding_size)
-            The embedding, in X's dtype.
+            The embedding, dense, in X's dtype.
         """
         check_is_fitted(self)
         return check_answers(self._infer(lambda z: z, self._validate_new_data(X)))
@@ -52,11 +54,11 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             return function(z.to(compute.dtype))
 
         read = scaled_reader(X, self._scaling, compute)
-        out = map_blocks(encode_then, read, len(X)).cpu().numpy()
+        out = map_blocks(encode_then, read, X.shape[0]).cpu().numpy()
         return out.astype(X.dtype)
 
     def _validate_new_data(self, X):
-        return validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        return valid_rows(self, X, reset=False)
 
     def _inference_network(self):
         """Device and precision to infer with, and the network there.
@@ -112,6 +114,37 @@ class DecodingMixin:
         return check_answers(self._scaling.invert(decoded).astype(Z.dtype))
 
 
+def valid_rows(estimator, X, y="no_validation", *, reset=True):
+    """Rows as an array or as CSR without duplicate entries, of floats; and `y`.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,), optional
+    reset : bool, default=True
+        Whether the features are noted, or compared with those of the fit.
+
+    Returns
+    -------
+    X : {ndarray, CSR matrix}
+    y : ndarray, where it was passed
+    """
+    found = validate_data(
+        estimator,
+        X,
+        y,
+        reset=reset,
+        accept_sparse="csr",
+        dtype=[np.float64, np.float32],
+    )
+    X, *rest = found if isinstance(found, tuple) else (found,)
+    if sp.issparse(X) and not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    return (X, *rest) if rest else X
+
+
 def check_answers(out):
     """Refuse answers that are not numbers."""
     if not np.isfinite(out).all():
@@ -122,8 +155,18 @@ def check_answers(out):
     return out
 
 
+def all_rows(X, scaling, compute):
+    """Scaled rows on the device; those of a CSR matrix are made when asked for."""
+    if sp.issparse(X):
+        return SparseRows(X, scaling, compute)
+    return scaled_reader(X, scaling, compute)(0, len(X))
+
+
 def scaled_reader(X, scaling, compute):
     """Return the function that scales rows of `X` and puts them on the device."""
+    if sp.issparse(X):
+        rows = SparseRows(X, scaling, compute)
+        return lambda start, stop: rows[start:stop]
     dtype = np.float64 if compute.dtype == torch.float64 else np.float32
 
     def read(start, stop):

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from skdeepcluster.utils._sklearn import _check_sample_weight
+
+# Sparse rows are compared as dense ones, up to this many entries (128 MiB).
+_DENSE_ENTRIES = 2**24
 
 
 @dataclass(frozen=True)
@@ -16,9 +21,9 @@ class TrainingRows:
 
     Parameters
     ----------
-    given : ndarray of shape (n_samples, n_features)
+    given : {ndarray, CSR matrix} of shape (n_samples, n_features)
         The rows of the user.
-    X : ndarray of shape (m, n_features)
+    X : {ndarray, CSR matrix} of shape (m, n_features)
         The rows to learn from.
     weight : ndarray of shape (m,), float64, or None
         None where all rows count the same.
@@ -26,8 +31,8 @@ class TrainingRows:
         Which of the m rows each row of the user is; -1 where it has no weight.
     """
 
-    given: NDArray
-    X: NDArray
+    given: Any
+    X: Any
     weight: NDArray | None
     place: NDArray
 
@@ -41,7 +46,7 @@ class TrainingRows:
 
         Parameters
         ----------
-        X : ndarray of shape (n_samples, n_features)
+        X : {ndarray, CSR matrix} of shape (n_samples, n_features)
         sample_weight : array-like of shape (n_samples,) or None
         batch_size : int
         codes : ndarray of shape (n_samples,), optional
@@ -49,7 +54,7 @@ class TrainingRows:
         at_least : int, default=1
             Rows that must be left; where merging leaves fewer, all stay.
         """
-        given, place, weight = X, np.arange(len(X)), None
+        given, place, weight = X, np.arange(X.shape[0]), None
         if sample_weight is not None:
             weight = _checked(sample_weight, X)
             place = np.where(weight > 0, np.cumsum(weight > 0) - 1, -1)
@@ -57,9 +62,8 @@ class TrainingRows:
             codes = None if codes is None else codes[place >= 0]
             if np.ptp(weight) == 0:
                 weight = None
-        rows = X if codes is None else np.column_stack([X, codes.astype(X.dtype)])
-        first, kind = _distinct(rows, batch_size)
-        nothing_to_merge = weight is None and len(first) == len(X)
+        first, kind = _distinct(X, codes, batch_size)
+        nothing_to_merge = weight is None and len(first) == X.shape[0]
         if nothing_to_merge or len(first) < at_least:
             return cls(given, X, weight, place)
         total = np.bincount(kind, weight, minlength=len(first)).astype(np.float64)
@@ -71,7 +75,7 @@ class TrainingRows:
 
     def gather(self, values):
         """Values of the user's rows, equal for equal rows, as those of the m rows."""
-        gathered = np.empty(len(self.X), dtype=values.dtype)
+        gathered = np.empty(self.X.shape[0], dtype=values.dtype)
         known = self.place >= 0
         gathered[self.place[known]] = values[known]
         return gathered
@@ -86,19 +90,27 @@ def _checked(sample_weight, X):
     return weight
 
 
-def _distinct(rows, at_most):
+def _distinct(X, codes, at_most):
     """First of each kind of row, in an order of their own, and the kind of each row.
 
-    None of them where there are more than `at_most` kinds.
+    None of them where there are more than `at_most` kinds, or sparse rows are too many
+    to look at.
     """
     none = np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp)
-    if len(_kinds(rows[: 4 * at_most])[0]) > at_most:
+    if sp.issparse(X) and X.shape[0] * X.shape[1] > _DENSE_ENTRIES:
         return none
-    first, kind = _kinds(rows)
+    some = slice(4 * at_most)
+    first, _ = _kinds(X[some], None if codes is None else codes[some])
+    if len(first) > at_most:
+        return none
+    first, kind = _kinds(X, codes)
     return none if len(first) > at_most else (first, kind)
 
 
-def _kinds(rows):
+def _kinds(X, codes):
+    rows = X.toarray() if sp.issparse(X) else X
+    if codes is not None:
+        rows = np.column_stack([rows, codes.astype(X.dtype)])
     rows = np.ascontiguousarray(rows + 0.0)  # no negative zeros
     kinds = rows.view(f"V{rows.itemsize * rows.shape[1]}")
     _, first, inverse = np.unique(kinds, return_index=True, return_inverse=True)

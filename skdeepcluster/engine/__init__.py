@@ -32,6 +32,7 @@ from skdeepcluster.engine._pretraining import (
     PretrainingCache,
 )
 from skdeepcluster.engine._random import RandomStreams
+from skdeepcluster.engine._rows import Rows, SparseRows
 from skdeepcluster.engine._scaling import DataScaleWarning, Scaling, check_scaled
 from skdeepcluster.engine._trainer import Trainer
 
@@ -51,7 +52,9 @@ __all__ = [
     "Ramp",
     "RandomStreams",
     "Reclustering",
+    "Rows",
     "Scaling",
+    "SparseRows",
     "Trainer",
     "TrainingDivergedError",
     "build_network",

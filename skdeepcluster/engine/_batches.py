@@ -1,4 +1,4 @@
-"""Mini-batches from a tensor that stays on the device."""
+"""Mini-batches of rows that can be had in any order."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from skdeepcluster.engine._rows import Rows
 
-class ResidentBatches:
-    """Shuffled batches of a resident tensor: one permutation an epoch, one gather each.
+
+class ShuffledBatches:
+    """Shuffled batches: one permutation an epoch, one gather each.
 
     Every row is drawn once an epoch. A tail of a single row joins the batch before it,
     because batch statistics of one row do not exist.
 
     Parameters
     ----------
-    x : Tensor of shape (n_samples, n_features)
-        All rows, on the device where they are used.
+    x : Rows of shape (n_samples, n_features)
     batch_size : int
     generator : torch.Generator
         The stream that shuffles (on the CPU, so that devices see the same order).
     """
 
-    def __init__(self, x: Tensor, batch_size: int, generator: torch.Generator) -> None:
+    def __init__(self, x: Rows, batch_size: int, generator: torch.Generator) -> None:
         self.x = x
         self.generator = generator
         self.sizes = batch_sizes(len(x), batch_size)

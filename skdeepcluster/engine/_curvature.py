@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from skdeepcluster.engine._phases import OptimizerSpec
+from skdeepcluster.engine._rows import Rows
 
 _CURVATURE_ROWS = 2048
 _POWER_ITERATIONS = 30
@@ -17,7 +18,7 @@ _STABLE_RATE = 0.02
 
 
 def relative_to(
-    x: Tensor, optimizer: OptimizerSpec, weight: Tensor | None = None
+    x: Rows, optimizer: OptimizerSpec, weight: Tensor | None = None
 ) -> OptimizerSpec:
     r"""Optimizer for reconstructing `x`, its learning rate relative to the curvature.
 
@@ -30,7 +31,7 @@ def relative_to(
 
     Parameters
     ----------
-    x : Tensor of shape (n_samples, n_features)
+    x : Rows of shape (n_samples, n_features)
     optimizer : OptimizerSpec
     weight : Tensor of shape (n_samples,), optional
         Sample weights, of mean 1.
@@ -46,7 +47,7 @@ def relative_to(
 
 
 def limited_to(
-    x: Tensor,
+    x: Rows,
     optimizer: OptimizerSpec,
     steepness: float,
     weight: Tensor | None = None,
@@ -55,7 +56,7 @@ def limited_to(
 
     Parameters
     ----------
-    x : Tensor of shape (n_samples, n_features)
+    x : Rows of shape (n_samples, n_features)
     optimizer : OptimizerSpec
     steepness : float
         Of the reconstruction with its weight, as ``Objective.steepness`` gives it; 0
@@ -73,7 +74,7 @@ def limited_to(
     return replace(optimizer, learning_rate=min(optimizer.learning_rate, limit))
 
 
-def _relative(x: Tensor, rate: float, weight: Tensor | None) -> float:
+def _relative(x: Rows, rate: float, weight: Tensor | None) -> float:
     curvature = largest_eigenvalue(x, weight) / x.shape[1]
     if curvature < _FLAT:  # constant data, but for rounding
         return rate
@@ -82,7 +83,7 @@ def _relative(x: Tensor, rate: float, weight: Tensor | None) -> float:
 
 
 @torch.no_grad()
-def largest_eigenvalue(x: Tensor, weight: Tensor | None = None) -> float:
+def largest_eigenvalue(x: Rows, weight: Tensor | None = None) -> float:
     """Largest eigenvalue of the second moments of (evenly spaced) rows of `x`."""
     step = max(1, len(x) // _CURVATURE_ROWS)
     rows = x[::step].cpu().double()

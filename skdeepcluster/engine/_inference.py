@@ -12,6 +12,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from skdeepcluster.engine._rows import Rows
+
 BLOCK_ROWS = 256
 _LARGE_BLOCK_ROWS = 1024
 
@@ -53,8 +55,8 @@ def _padded(rows: Tensor, block_rows: int) -> Tensor:
     return torch.cat([rows, rows.new_zeros(missing, rows.shape[1])])
 
 
-def map_all(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Apply a row-wise `function` to a resident tensor, in blocks sized for speed."""
+def map_all(function: Callable[[Tensor], Tensor], x: Rows) -> Tensor:
+    """Apply a row-wise `function` to all rows, in blocks sized for speed."""
     large = len(x) >= 4 * _LARGE_BLOCK_ROWS
     rows = _LARGE_BLOCK_ROWS if large else BLOCK_ROWS
     return map_blocks(function, lambda start, stop: x[start:stop], len(x), rows)

@@ -7,6 +7,7 @@ import inspect
 from typing import Any
 
 import joblib
+import scipy.sparse as sp
 import torch
 from torch import nn
 
@@ -153,7 +154,7 @@ def cache_key(
         described = (_class_path(architecture), vars(architecture))
     return {
         "format": _CACHE_FORMAT,
-        "data": joblib.hash(X),
+        "data": joblib.hash(_contents(X)),
         "architecture": joblib.hash(described),
         "embedding_size": embedding_size,
         "batch_size": batch_size,
@@ -163,6 +164,13 @@ def cache_key(
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
+
+
+def _contents(X: Any) -> Any:
+    """Arrays alone: sparse matrices note what they found out about themselves."""
+    if isinstance(X, tuple):
+        return tuple(map(_contents, X))
+    return (X.data, X.indices, X.indptr, X.shape) if sp.issparse(X) else X
 
 
 def _describe_module(module: nn.Module) -> Any:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 _BLOCK_ROWS = 4096
@@ -36,24 +38,21 @@ class Scaling:
     factor: float
 
     @classmethod
-    def fit(cls, X: NDArray, weight: NDArray | None = None) -> Scaling:
+    def fit(cls, X: Any, weight: NDArray | None = None) -> Scaling:
         """Measure the scaling of `X` in float64, block by block.
 
         Parameters
         ----------
-        X : ndarray of shape (n_samples, n_features)
+        X : {ndarray, CSR matrix} of shape (n_samples, n_features)
         weight : ndarray of shape (n_samples,), optional
             Sample weights; only their ratios count.
         """
         check_castable(X)
-        weight = np.ones(len(X)) if weight is None else weight / weight.mean()
-        mean = sum((w * block).sum(axis=0) for block, w in _blocks(X, weight)) / len(X)
-        total, by_column = 0.0, np.zeros(X.shape[1])
-        for block, w in _blocks(X, weight):
-            squares = w * np.square(block - mean)
-            total += float(squares.sum())
-            by_column += squares.sum(axis=0)
-        factor = float(np.sqrt(total / X.size))
+        n_samples, n_features = X.shape
+        weight = np.ones(n_samples) if weight is None else weight / weight.mean()
+        moments = _sparse_moments if sp.issparse(X) else _moments
+        mean, by_column = moments(X, weight)
+        factor = float(np.sqrt(by_column.sum() / (n_samples * n_features)))
         # Rounding alone leaves about eps * |mean| in a column that is constant.
         noise = 8 * np.finfo(X.dtype).eps * float(np.abs(mean).max())
         if factor <= noise:
@@ -66,9 +65,48 @@ class Scaling:
         with np.errstate(over="ignore"):  # answered by check_scaled
             return ((X.astype(np.float64) - self.mean) / self.factor).astype(dtype)
 
+    def apply_to(
+        self, values: NDArray, columns: NDArray, dtype: type = np.float32
+    ) -> NDArray:
+        """Scaled copy of single entries, given their columns."""
+        with np.errstate(over="ignore"):
+            shifted = values.astype(np.float64) - self.mean[columns]
+            return (shifted / self.factor).astype(dtype)
+
     def invert(self, X: NDArray) -> NDArray[np.float64]:
         """Undo `apply`."""
         return X.astype(np.float64) * self.factor + self.mean
+
+
+def _moments(X: NDArray, weight: NDArray) -> tuple[NDArray, NDArray]:
+    """Means of the columns, and sums of their squared deviations."""
+    mean = sum((w * block).sum(axis=0) for block, w in _blocks(X, weight)) / len(X)
+    by_column = np.zeros(X.shape[1])
+    for block, w in _blocks(X, weight):
+        by_column += (w * np.square(block - mean)).sum(axis=0)
+    return mean, by_column
+
+
+def _sparse_moments(X: sp.csr_array, weight: NDArray) -> tuple[NDArray, NDArray]:
+    """As `_moments`, of a CSR matrix without making it dense."""
+    n_samples, n_features = X.shape
+    entry_weight = np.repeat(weight, np.diff(X.indptr))
+
+    def sums(values: NDArray) -> NDArray:
+        """Of the columns, added in the order of the dense blocks."""
+        total = np.zeros(n_features)
+        for start in range(0, n_samples, _BLOCK_ROWS):
+            ends = X.indptr[[start, min(start + _BLOCK_ROWS, n_samples)]]
+            part = slice(*ends)
+            weighted = entry_weight[part] * values[part]
+            total += np.bincount(X.indices[part], weighted, n_features)
+        return total
+
+    data = X.data.astype(np.float64)
+    mean = sums(data) / n_samples
+    zeros = n_samples - sums(np.ones(len(data)))  # their weight
+    apart = data - mean[X.indices]
+    return mean, sums(np.square(apart)) + zeros * np.square(mean)
 
 
 def _blocks(X: NDArray, weight: NDArray) -> Iterator[tuple[NDArray, NDArray]]:
@@ -89,8 +127,9 @@ def _warn_of_dominance(squares: NDArray[np.float64]) -> None:
         )
 
 
-def check_castable(X: NDArray) -> None:
+def check_castable(X: Any) -> None:
     """Refuse finite values that float32, in which networks compute, cannot hold."""
+    X = X.data if sp.issparse(X) else X
     largest = float(max(-X.min(), X.max())) if X.size else 0.0
     if largest > _LARGEST:
         raise ValueError(

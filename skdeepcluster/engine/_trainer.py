@@ -17,6 +17,7 @@ from skdeepcluster.engine._net import TrainingDivergedError
 from skdeepcluster.engine._phases import Phase, label_change_share, overrides
 from skdeepcluster.engine._progress import PhaseProgress, diverged
 from skdeepcluster.engine._random import RandomStreams
+from skdeepcluster.engine._rows import Rows
 from skdeepcluster.objectives import ClusteringObjective, Objective, aligned
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ class Trainer:
     ----------
     network : nn.Module
         Module with ``encode`` and ``decode``; trained in place.
-    x : Tensor of shape (n_samples, n_features)
-        Scaled data, on the device.
+    x : Rows of shape (n_samples, n_features)
+        Scaled data, given on the device; a tensor, or made when asked for.
     compute : Compute
     streams : RandomStreams
     batch_size : int
@@ -48,7 +49,7 @@ class Trainer:
     def __init__(
         self,
         network: nn.Module,
-        x: Tensor,
+        x: Rows,
         *,
         compute: Compute,
         streams: RandomStreams,
@@ -71,7 +72,7 @@ class Trainer:
         self._initialised: set[Objective] = set()
         self._trained: tuple[Phase, int] | None = None
 
-    def on(self, network: nn.Module, x: Tensor) -> Trainer:
+    def on(self, network: nn.Module, x: Rows) -> Trainer:
         """Trainer of another network on other inputs, all else the same."""
         return Trainer(
             network,

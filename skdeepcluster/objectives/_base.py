@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -95,10 +96,11 @@ class Objective(nn.Module):
         """
         return 0.0
 
-    def prepare(self, x: Tensor) -> None:
+    def prepare(self, x: Any) -> None:
         """Look at the scaled input of all data, (n, n_features), before ``initialise``.
 
-        Only for what the embedding cannot tell, such as neighbours in the input.
+        Only for what the embedding cannot tell, such as neighbours in the input. `x` is
+        a tensor, or sparse rows with ``x[start:stop]``, dense, and ``x.uncentred()``.
         """
 
     def initialise(

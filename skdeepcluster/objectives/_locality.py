@@ -10,6 +10,8 @@ with N(i) the nearest neighbours of a row among all data.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from sklearn.neighbors import NearestNeighbors
@@ -56,19 +58,20 @@ class LocalityPreserving(Objective):
         self.register_buffer("neighbors", torch.empty(0, dtype=torch.int64))
         self.register_buffer("similarity", torch.empty(0))
 
-    def prepare(self, x: Tensor) -> None:
+    def prepare(self, x: Any) -> None:
         """Find the neighbours of every row of the scaled input."""
-        rows = x.detach().cpu().numpy()
-        if len(rows) < 2:
+        rows = x.detach().cpu().numpy() if isinstance(x, Tensor) else x.uncentred()
+        n_rows = rows.shape[0]
+        if n_rows < 2:
             raise ValueError(
-                f"LocalityPreserving needs at least 2 rows. Got n_samples={len(rows)}."
+                f"LocalityPreserving needs at least 2 rows. Got n_samples={n_rows}."
             )
-        n_neighbors = min(self.n_neighbors, len(rows) - 1)
+        n_neighbors = min(self.n_neighbors, n_rows - 1)
         search = NearestNeighbors(n_neighbors=n_neighbors).fit(rows)
         distances, neighbors = search.kneighbors()
         similarity = _heat(np.square(distances.astype(np.float64))) / n_neighbors
         self.neighbors = torch.as_tensor(neighbors, device=x.device)
-        self.similarity = torch.as_tensor(similarity).to(x)
+        self.similarity = torch.as_tensor(similarity).to(x.device, x.dtype)
 
     def refresh(
         self, z: Tensor, weight: Tensor | None = None, reduce: Reduce = identity

@@ -5,6 +5,7 @@ from __future__ import annotations
 from numbers import Real
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from sklearn.utils.validation import (
     check_consistent_length,
@@ -24,6 +25,11 @@ class Attack:
         self.estimator = _checked_estimator(estimator)
         self.goal = goal
         self.X = estimator._validate_new_data(X)
+        if sp.issparse(self.X):
+            raise TypeError(
+                "Sparse data was passed, but an attack changes every entry: pass dense "
+                "rows, X.toarray()."
+            )
         self.start = self.X.astype(np.float64)
         self.codes = torch.from_numpy(_codes_of(estimator, self.X, y))
         check_size("epsilon", epsilon)

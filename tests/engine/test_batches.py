@@ -1,12 +1,12 @@
 import pytest
 import torch
 
-from skdeepcluster.engine._batches import ResidentBatches, batch_sizes
+from skdeepcluster.engine._batches import ShuffledBatches, batch_sizes
 
 
 def batches_of(n, batch_size, seed=0):
     x = torch.arange(float(n)).unsqueeze(1) * 10
-    return ResidentBatches(x, batch_size, torch.Generator().manual_seed(seed))
+    return ShuffledBatches(x, batch_size, torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from skdeepcluster.engine import (
     TrainingDivergedError,
     label_change,
 )
-from skdeepcluster.engine._batches import ResidentBatches
+from skdeepcluster.engine._batches import ShuffledBatches
 from skdeepcluster.objectives import (
     ClusteringObjective,
     Hardening,
@@ -71,7 +71,7 @@ def states_equal(first, second):
 
 def bare_steps(network, x, name, batch_size, epochs):
     generator = RandomStreams(0).generator(f"batches/{name}")
-    batches = ResidentBatches(x, batch_size, generator)
+    batches = ShuffledBatches(x, batch_size, generator)
     for _ in range(epochs):
         yield from batches
 

@@ -4,6 +4,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -313,3 +314,8 @@ def test_one_cluster():
     model = DEC(1, **TINY).fit(X)
     with pytest.raises(ValueError, match="two classes to choose from"):
         fgsm(model, X, model.labels_, 0.1)
+
+
+def test_sparse_rows_are_refused():
+    with pytest.raises(TypeError, match="changes every entry: pass dense rows"):
+        fgsm(fitted(), sp.csr_array(X), Y, 0.1)
