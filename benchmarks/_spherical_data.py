@@ -18,7 +18,7 @@ def _counts_to_tfidf(name):
     return TfidfTransformer().fit_transform(X).astype(np.float32), y
 
 
-def _newsgroups():
+def newsgroups():
     """The raw texts, every word but the English stop words."""
     arrays = _read("20newsgroups_raw")
     blob, offsets = arrays["blob"].tobytes(), arrays["offsets"]
@@ -46,7 +46,7 @@ _SPEED = {
     "stackoverflow": lambda: _dense("stackoverflow_minilm"),
     "mixture": mixture,
     "20news-2000": lambda: _file("20newsgroups_tfidf2000"),
-    "20news-full": _newsgroups,
+    "20news-full": newsgroups,
     "la12": lambda: _file("cluto_la12"),
 }
 

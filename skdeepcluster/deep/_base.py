@@ -41,6 +41,7 @@ from skdeepcluster.utils._sklearn import (
     StrOptions,
     _fit_context,
     init_callback_context,
+    tags_for_sparse,
 )
 from skdeepcluster.utils._transaction import whole_or_nothing
 
@@ -88,9 +89,8 @@ class BaseDeepEstimator(
     _decodes = True
 
     def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
+        tags = tags_for_sparse(super().__sklearn_tags__(), self)
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        tags.input_tags.sparse = True
         return tags
 
     @whole_or_nothing

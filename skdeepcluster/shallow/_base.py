@@ -10,12 +10,16 @@ import scipy.sparse as sp
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import ClassifierTags
 from sklearn.utils.validation import validate_data
 
 from skdeepcluster.engine import PRECISIONS, Compute, is_available, reuse_host_memory
 from skdeepcluster.kmeans import as_matrix
-from skdeepcluster.utils._sklearn import Interval, StrOptions, _check_sample_weight
+from skdeepcluster.utils._sklearn import (
+    Interval,
+    StrOptions,
+    _check_sample_weight,
+    tags_for_sparse,
+)
 
 _CHECKED_ROWS = 4096
 # Squares of sums of smaller ones, or of their inverses, leave the range of float64.
@@ -40,14 +44,9 @@ class BaseShallowEstimator(BaseEstimator):
     }
 
     def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
+        tags = tags_for_sparse(super().__sklearn_tags__(), self)
         if tags.transformer_tags is not None:
             tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        # The checks of scikit-learn ask for this tag where an estimator that takes
-        # sparse data has predict_proba, be it a classifier or not.
-        if hasattr(self, "predict_proba"):
-            tags.classifier_tags = ClassifierTags(multi_class=True)
         return tags
 
     def _validate(self, X, *, reset):

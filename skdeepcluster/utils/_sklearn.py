@@ -5,6 +5,7 @@ answered in one file.
 """
 
 from sklearn.base import _fit_context
+from sklearn.utils import ClassifierTags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
@@ -33,6 +34,28 @@ def init_callback_context(estimator):
     return estimator._init_callback_context(max_subtasks=None)
 
 
+def tags_for_sparse(tags, estimator):
+    """Tags of an estimator that takes sparse data.
+
+    The checks of scikit-learn ask for those of a classifier where such an estimator has
+    ``predict_proba``, be it one or not.
+
+    Parameters
+    ----------
+    tags : sklearn.utils.Tags
+        Changed in place.
+    estimator : BaseEstimator
+
+    Returns
+    -------
+    tags : sklearn.utils.Tags
+    """
+    tags.input_tags.sparse = True
+    if tags.classifier_tags is None and hasattr(estimator, "predict_proba"):
+        tags.classifier_tags = ClassifierTags(multi_class=True)
+    return tags
+
+
 __all__ = [
     "CallbackSupportMixin",
     "HasMethods",
@@ -41,4 +64,5 @@ __all__ = [
     "_check_sample_weight",
     "_fit_context",
     "init_callback_context",
+    "tags_for_sparse",
 ]
