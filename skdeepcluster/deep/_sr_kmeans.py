@@ -105,7 +105,6 @@ class SRKMeans(BaseDiscriminativeClusterer):
         reg=1e-4,
         reconstruction_weight=1.0,
         layer_weight=0.1,
-        init="k-means",
         warmup_epochs="auto",
         pretraining="end_to_end",
         pretrain_epochs="auto",
@@ -117,6 +116,7 @@ class SRKMeans(BaseDiscriminativeClusterer):
         batch_size=256,
         learning_rate=1e-3,
         optimizer="adam",
+        init="k-means",
         n_init=20,
         device="auto",
         precision="float32",
@@ -132,7 +132,6 @@ class SRKMeans(BaseDiscriminativeClusterer):
         self.reg = reg
         self.reconstruction_weight = reconstruction_weight
         self.layer_weight = layer_weight
-        self.init = init
         self.warmup_epochs = warmup_epochs
         self.pretraining = pretraining
         self.pretrain_epochs = pretrain_epochs
@@ -144,6 +143,7 @@ class SRKMeans(BaseDiscriminativeClusterer):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.optimizer = optimizer
+        self.init = init
         self.n_init = n_init
         self.device = device
         self.precision = precision
