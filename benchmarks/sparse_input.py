@@ -4,7 +4,7 @@
 
 The full vocabulary of 20 newsgroups (18,846 x 75,565, CSR) would take 5.7 GB as a dense
 float32 matrix. DEC is fitted on it as it is, in a process of its own whose private
-memory is sampled, for a few epochs: the peak does not depend on their number. Beside
+memory is sampled, for a few epochs (the first has the peak already). Beside
 it, the time of an epoch on 2,000 columns, where the dense matrix fits: the same rows as
 CSR and as an array, in turn.
 """

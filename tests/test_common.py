@@ -14,6 +14,7 @@ from estimators import (
     each_transformer,
     known,
     name_of,
+    with_four_clusters,
 )
 from sklearn.base import clone
 from sklearn.utils import estimator_checks
@@ -33,18 +34,8 @@ EXTRA_TRANSFORMER_CHECKS = [
     "check_set_output_transform_pandas",
     "check_global_output_transform_pandas",
 ]
-
-
-def with_four_clusters(estimator):
-    """The checks of sparse data take soft clusterers for classifiers, of 4 classes."""
-    soft = hasattr(estimator, "predict_proba") and hasattr(estimator, "n_clusters")
-    return clone(estimator).set_params(n_clusters=4) if soft else estimator
-
-
 CHECKED = [with_four_clusters(e) for e in ESTIMATORS]
-WIDE_ESTIMATORS = [
-    with_four_clusters(e).set_params(**known(e, WIDE)) for e in map(clone, NETWORKS)
-]
+WIDE_ESTIMATORS = [with_four_clusters(e).set_params(**known(e, WIDE)) for e in NETWORKS]
 
 # All are provoked by checks on purpose.
 ignore_convergence = pytest.mark.filterwarnings(

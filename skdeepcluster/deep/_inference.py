@@ -18,6 +18,7 @@ from skdeepcluster.engine import (
     map_blocks,
     position_free,
 )
+from skdeepcluster.utils._input import without_duplicates
 
 _READ_ROWS = 4096
 
@@ -139,9 +140,7 @@ def valid_rows(estimator, X, y="no_validation", *, reset=True):
         dtype=[np.float64, np.float32],
     )
     X, *rest = found if isinstance(found, tuple) else (found,)
-    if sp.issparse(X) and not X.has_canonical_format:
-        X = X.copy()
-        X.sum_duplicates()
+    X = without_duplicates(X)
     return (X, *rest) if rest else X
 
 
@@ -165,15 +164,14 @@ def all_rows(X, scaling, compute):
 def scaled_reader(X, scaling, compute):
     """Return the function that scales rows of `X` and puts them on the device."""
     if sp.issparse(X):
-        rows = SparseRows(X, scaling, compute)
+        rows = all_rows(X, scaling, compute)
         return lambda start, stop: rows[start:stop]
-    dtype = np.float64 if compute.dtype == torch.float64 else np.float32
 
     def read(start, stop):
-        out = np.empty((stop - start, X.shape[1]), dtype)
+        out = np.empty((stop - start, X.shape[1]), compute.numpy_dtype)
         for a in range(start, stop, _READ_ROWS):
             b = min(a + _READ_ROWS, stop)
-            out[a - start : b - start] = scaling.apply(X[a:b], dtype)
+            out[a - start : b - start] = scaling.apply(X[a:b], compute.numpy_dtype)
         check_scaled(out)
         return torch.from_numpy(out).to(compute.device)
 

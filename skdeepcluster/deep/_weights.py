@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from skdeepcluster.utils._sklearn import _check_sample_weight
+from skdeepcluster.utils._input import checked_weight
 
 # Sparse rows are compared as dense ones, up to this many entries (128 MiB).
 _DENSE_ENTRIES = 2**24
@@ -56,7 +56,7 @@ class TrainingRows:
         """
         given, place, weight = X, np.arange(X.shape[0]), None
         if sample_weight is not None:
-            weight = _checked(sample_weight, X)
+            weight = checked_weight(sample_weight, X)
             place = np.where(weight > 0, np.cumsum(weight > 0) - 1, -1)
             X, weight = X[weight > 0], weight[weight > 0]
             codes = None if codes is None else codes[place >= 0]
@@ -81,15 +81,6 @@ class TrainingRows:
         return gathered
 
 
-def _checked(sample_weight, X):
-    weight = _check_sample_weight(
-        sample_weight, X, dtype=np.float64, ensure_non_negative=True
-    )
-    if not weight.any():
-        raise ValueError("Sample weights must contain at least one non-zero number.")
-    return weight
-
-
 def _distinct(X, codes, at_most):
     """First of each kind of row, in an order of their own, and the kind of each row.
 
@@ -100,10 +91,9 @@ def _distinct(X, codes, at_most):
     if sp.issparse(X) and X.shape[0] * X.shape[1] > _DENSE_ENTRIES:
         return none
     some = slice(4 * at_most)
-    first, _ = _kinds(X[some], None if codes is None else codes[some])
-    if len(first) > at_most:
-        return none
-    first, kind = _kinds(X, codes)
+    first, kind = _kinds(X[some], None if codes is None else codes[some])
+    if len(first) <= at_most and X.shape[0] > some.stop:
+        first, kind = _kinds(X, codes)
     return none if len(first) > at_most else (first, kind)
 
 

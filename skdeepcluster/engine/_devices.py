@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 PRECISIONS = ("float32", "bfloat16", "float64")
@@ -119,6 +120,11 @@ class Compute:
     def dtype(self) -> torch.dtype:
         """Dtype of weights and batches ("bfloat16" keeps both in float32)."""
         return torch.float64 if self.precision == "float64" else torch.float32
+
+    @property
+    def numpy_dtype(self) -> type[np.floating]:
+        """The same, of rows on their way to the device."""
+        return np.float64 if self.precision == "float64" else np.float32
 
     def autocast(self) -> AbstractContextManager[None]:
         """Context in which matrix products run in bfloat16 where that was asked."""

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from skdeepcluster.engine._batches import batch_sizes
 from skdeepcluster.objectives import ClusteringObjective, Objective
+from skdeepcluster.objectives._base import in_double
 
 if TYPE_CHECKING:
     from skdeepcluster.engine._trainer import Trainer
@@ -108,8 +109,10 @@ def label_change_share(
     before: Tensor, after: Tensor, weight: Tensor | None = None
 ) -> float:
     """Share of rows, or of their weights of mean 1, whose label differs."""
-    differs = (before != after).cpu().double()
-    return float(differs.mean() if weight is None else (differs * weight.cpu()).mean())
+    differs = in_double(before != after)
+    if weight is not None:
+        differs *= in_double(weight)
+    return float(differs.mean())
 
 
 def label_change(tol: float, min_epochs: int = 1) -> LabelChange:

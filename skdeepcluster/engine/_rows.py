@@ -61,8 +61,8 @@ class SparseRows:
         self.scaling = scaling
         self.device = compute.device
         self.dtype = compute.dtype
-        self._numpy = np.float64 if compute.dtype == torch.float64 else np.float32
-        zeros = scaling.apply(np.zeros((1, X.shape[1])), self._numpy)
+        self._numpy_dtype = compute.numpy_dtype
+        zeros = scaling.apply(np.zeros((1, X.shape[1])), self._numpy_dtype)
         self._zeros = torch.from_numpy(zeros).to(self.device)
 
     @property
@@ -94,6 +94,6 @@ class SparseRows:
         return dense
 
     def _scaled(self, part: sp.csr_array) -> NDArray:
-        values = self.scaling.apply_to(part.data, part.indices, self._numpy)
+        values = self.scaling.apply_to(part.data, part.indices, self._numpy_dtype)
         check_scaled(values)
         return values

@@ -62,16 +62,17 @@ class Scaling:
 
     def apply(self, X: NDArray, dtype: type = np.float32) -> NDArray:
         """Scaled copy of a block of rows; subtraction is done in float64."""
-        with np.errstate(over="ignore"):  # answered by check_scaled
-            return ((X.astype(np.float64) - self.mean) / self.factor).astype(dtype)
+        return self._scaled(X, self.mean, dtype)
 
     def apply_to(
         self, values: NDArray, columns: NDArray, dtype: type = np.float32
     ) -> NDArray:
         """Scaled copy of single entries, given their columns."""
-        with np.errstate(over="ignore"):
-            shifted = values.astype(np.float64) - self.mean[columns]
-            return (shifted / self.factor).astype(dtype)
+        return self._scaled(values, self.mean[columns], dtype)
+
+    def _scaled(self, values: NDArray, mean: NDArray, dtype: type) -> NDArray:
+        with np.errstate(over="ignore"):  # answered by check_scaled
+            return ((values.astype(np.float64) - mean) / self.factor).astype(dtype)
 
     def invert(self, X: NDArray) -> NDArray[np.float64]:
         """Undo `apply`."""

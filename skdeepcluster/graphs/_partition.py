@@ -75,5 +75,6 @@ def _completed(X: NDArray, labels: NDArray, n_clusters: int) -> NDArray:
         labels = np.where(labels < 0, -1, joined[labels])
         means = np.stack([X[labels == k].mean(axis=0) for k in range(n_clusters)])
     left = np.flatnonzero(labels < 0)
-    labels[left] = pairwise_distances_argmin(X[left], means) if len(left) else 0
+    if len(left):
+        labels[left] = pairwise_distances_argmin(X[left], means)
     return labels

@@ -14,12 +14,8 @@ from sklearn.utils.validation import validate_data
 
 from skdeepcluster.engine import PRECISIONS, Compute, is_available, reuse_host_memory
 from skdeepcluster.kmeans import as_matrix
-from skdeepcluster.utils._sklearn import (
-    Interval,
-    StrOptions,
-    _check_sample_weight,
-    tags_for_sparse,
-)
+from skdeepcluster.utils._input import checked_weight, without_duplicates
+from skdeepcluster.utils._sklearn import Interval, StrOptions, tags_for_sparse
 
 _CHECKED_ROWS = 4096
 # Squares of sums of smaller ones, or of their inverses, leave the range of float64.
@@ -63,10 +59,7 @@ class BaseShallowEstimator(BaseEstimator):
             ensure_all_finite=False,
         )
         self._check_finite(X)
-        if sp.issparse(X) and not X.has_canonical_format:
-            X = X.copy()
-            X.sum_duplicates()
-        return X
+        return without_duplicates(X)
 
     def _check_n_samples(self, X):
         n_groups, n_samples = getattr(self, self._groups), X.shape[0]
@@ -95,13 +88,7 @@ class BaseShallowEstimator(BaseEstimator):
                 raise ValueError(_NOT_FINITE[found].format(type(self).__name__))
 
     def _validate_weight(self, sample_weight, X):
-        weight = _check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
-        )
-        if not weight.any():
-            raise ValueError(
-                "Sample weights must contain at least one non-zero number."
-            )
+        weight = checked_weight(sample_weight, X)
         heavy = weight[weight > 0]
         if heavy.min() < _SMALLEST_WEIGHT or heavy.max() > 1 / _SMALLEST_WEIGHT:
             raise ValueError(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from dec_cases import X, Y
+from estimators import with_four_clusters
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import adjusted_rand_score
@@ -53,11 +54,7 @@ def clustering_phase(estimator, n_samples=10_000):
     return list(estimator._phases(Budget(n_samples, 256)))[-1]
 
 
-# The checks of sparse data take soft clusterers for classifiers, of 4 classes.
-FOUR = [clone(e).set_params(n_clusters=4) for e in SHALLOW]
-
-
-@parametrize_with_checks(FOUR, xfail_strict=True)
+@parametrize_with_checks([with_four_clusters(e) for e in SHALLOW], xfail_strict=True)
 def test_sklearn_checks_without_a_network(estimator, check):
     check(estimator)
 

@@ -73,7 +73,7 @@ def test_it_is_the_path_integral_at_a_small_discount():
     assert compared >= 10
 
 
-def test_two_rows_by_hand():
+def test_three_rows_by_hand():
     walk = sp.csr_array(np.array([[0, 0.25, 0.75], [0.5, 0, 0.5], [0.9, 0.1, 0]]))
     # Pairs: 2 p01 p10 = .25, 2 p02 p20 = 1.35, 2 p12 p21 = .1.
     merges = path_integral_linkage(walk, np.arange(3))

@@ -171,6 +171,12 @@ def known(estimator, params):
     return {name: params[name] for name in params if hasattr(estimator, name)}
 
 
+def with_four_clusters(estimator):
+    """The checks of sparse data take soft clusterers for classifiers, of 4 classes."""
+    soft = hasattr(estimator, "predict_proba") and hasattr(estimator, "n_clusters")
+    return clone(estimator).set_params(**({"n_clusters": 4} if soft else {}))
+
+
 def fresh(estimator, **params):
     model = clone(estimator).set_params(**{"random_state": 0, **params})
     return Taught(**model.get_params(deep=False)) if is_classifier(model) else model
