@@ -5,9 +5,12 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from estimators import (
+    DEEP,
     MEANS,
+    MIXTURES,
     N_SAMPLES,
     SHALLOW,
+    TINY,
     X,
     Y,
     answers,
@@ -19,13 +22,16 @@ from estimators import (
     fresh,
     weights,
 )
+from sklearn.base import clone
+from stores import Store, mapped
+
+from skdeepcluster import DEC
+from skdeepcluster.utils import _stored
 
 
 @pytest.fixture
 def read_only_memmap(tmp_path):
-    path = tmp_path / "rows.npy"
-    np.save(path, X)
-    return np.load(path, mmap_mode="r")
+    return mapped(X, tmp_path)
 
 
 @each_estimator
@@ -34,6 +40,81 @@ def test_read_only_memmap(estimator, read_only_memmap):
     model = fresh(estimator).fit(read_only_memmap)
     assert bits(model, read_only_memmap) == bits(fitted(estimator))
     assert model.score(read_only_memmap) == fitted(estimator).score(X)
+
+
+@pytest.fixture(params=["mapped", "store"])
+def stored(request, tmp_path, monkeypatch):
+    """Makes rows that are read block by block, however few they are."""
+    monkeypatch.setattr(_stored, "_READ_AT_ONCE", 0)
+    return (lambda X: mapped(X, tmp_path)) if request.param == "mapped" else Store
+
+
+def needs_memory(estimator):
+    """Whether a loss looks for neighbours among all rows."""
+    return "locality" in getattr(estimator, "clustering_loss", ())
+
+
+@each_estimator
+def test_rows_on_disk_are_rows_in_memory(estimator, stored):
+    if needs_memory(estimator):
+        pytest.skip("refuses rows on disk")
+    rows = stored(X)
+    model = fresh(estimator).fit(rows)
+    assert bits(model, rows) == bits(fitted(estimator))
+    assert bits(model, X) == bits(fitted(estimator))
+    assert model.score(rows) == fitted(estimator).score(X)
+
+
+@pytest.mark.filterwarnings("ignore:X has [0-9]+ rows of zeros only:UserWarning")
+@pytest.mark.parametrize("dtype", [np.float16, np.uint8, bool, ">f8"])
+@each_estimator
+def test_dtypes_on_disk(estimator, dtype, stored):
+    if needs_memory(estimator):
+        pytest.skip("refuses rows on disk")
+    data = (X * 3 > 0 if dtype is bool else np.abs(X * 3)).astype(dtype)
+    expected = data if estimator in SHALLOW + MIXTURES else data.astype(np.float64)
+    expected_model = fresh(estimator).fit(expected)
+    assert bits(fresh(estimator).fit(stored(data)), stored(data)) == bits(
+        expected_model, expected
+    )
+
+
+@each_estimator
+def test_weighted_rows_on_disk(estimator, stored):
+    if needs_memory(estimator):
+        pytest.skip("refuses rows on disk")
+    weight = np.arange(N_SAMPLES) % 3 * 1.0
+    expected = fresh(estimator).fit(X, sample_weight=weight)
+    found = fresh(estimator).fit(stored(X), sample_weight=weight)
+    assert bits(found, X) == bits(expected)
+
+
+def test_neighbours_of_all_rows_are_refused_on_disk(stored):
+    (model,) = filter(needs_memory, DEEP)
+    with pytest.raises(ValueError, match="needs X in memory"):
+        fresh(model).fit(stored(X))
+
+
+def test_layers_are_pretrained_on_disk(stored):
+    """Not to the bit: what a layer gives is not kept, but computed batch by batch."""
+    model = DEC(n_clusters=3, **TINY, pretraining="layerwise", random_state=0)
+    expected = clone(model).fit(X).history_["pretraining"]
+    found = model.fit(stored(X)).history_["pretraining"]
+    np.testing.assert_allclose(found["layer_loss"], expected["layer_loss"], rtol=1e-5)
+    np.testing.assert_allclose(found["loss"], expected["loss"], rtol=1e-5)
+
+
+@each_estimator
+def test_errors_of_rows_on_disk(estimator, stored):
+    bad = X.copy()
+    bad[-1, 2] = np.nan
+    with pytest.raises(ValueError, match="contains NaN"):
+        fresh(estimator).fit(stored(bad))
+    bad[-1, 2] = np.inf
+    with pytest.raises(ValueError, match="contains infinity"):
+        fitted(estimator).predict(stored(bad))
+    with pytest.raises(ValueError, match="is expecting 4 features"):
+        fitted(estimator).predict(stored(X[:, :3]))
 
 
 def strided(X):

@@ -83,9 +83,7 @@ class BaseDeepClusterer(ClusterMixin, DecodingMixin, BaseDeepEstimator):
     def _final_labels(self, trainer, X):
         # The very last step may overflow.
         trainer.check_finite(self.cluster_centers_)
-        answers = self._assignments(X)
-        trainer.check_finite(answers)
-        return _as_labels(answers)
+        return self._label(X, trainer.check_finite)
 
     @available_if(_has_soft_assignments)
     def predict_proba(self, X):
@@ -105,10 +103,23 @@ class BaseDeepClusterer(ClusterMixin, DecodingMixin, BaseDeepEstimator):
         return check_answers(self._assignments(self._validate_new_data(X)))
 
     def _assignments(self, X):
-        """Soft assignments, (n, k), or hard ones as floats, (n,)."""
-        if self.objective_.is_soft:
-            return self._infer(self.objective_.soft_assign, X)
-        return self._infer(_labels_or_nan(self.objective_), X)
+        """Soft assignments, (n, k)."""
+        return self._infer(self.objective_.soft_assign, X)
+
+    def _label(self, X, check):
+        """Labels of rows, int32; `check` looks at the answers they come from.
+
+        Never all of these at once, which take more memory than the labels.
+        """
+        objective = self.objective_
+        hard = None if objective.is_soft else _labels_or_nan(objective)
+        labels, start = np.empty(X.shape[0], dtype=np.int32), 0
+        for block in self._infer_blocks(hard or objective.soft_assign, X):
+            check(block)
+            found = block if hard else block.argmax(axis=1)
+            labels[start : start + len(block)] = found
+            start += len(block)
+        return labels
 
     def predict(self, X):
         """Cluster of each row: the nearest centre, or argmax of ``predict_proba(X)``.
@@ -124,8 +135,7 @@ class BaseDeepClusterer(ClusterMixin, DecodingMixin, BaseDeepEstimator):
             Numbers of the clusters, from 0 on.
         """
         check_is_fitted(self)
-        answers = check_answers(self._assignments(self._validate_new_data(X)))
-        return _as_labels(answers).astype(np.int32)
+        return self._label(self._validate_new_data(X), check_answers)
 
     def score(self, X, y=None):
         """Say how well the predicted partition respects the neighbourhoods of X.
@@ -149,14 +159,7 @@ class BaseDeepClusterer(ClusterMixin, DecodingMixin, BaseDeepEstimator):
         check_is_fitted(self)
         X = self._validate_new_data(X)
         X = X[sample_rows(X.shape[0])]
-        return neighborhood_score(X, _as_labels(check_answers(self._assignments(X))))
-
-
-def _as_labels(assignments):
-    """Labels of soft or hard assignments."""
-    if assignments.ndim == 2:
-        return assignments.argmax(axis=1)
-    return assignments.astype(np.intp)
+        return neighborhood_score(X, self._label(X, check_answers))
 
 
 def _labels_or_nan(objective):

@@ -8,19 +8,22 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from skdeepcluster.engine import (
     Compute,
     SparseRows,
-    check_scaled,
+    StreamedRows,
+    blocks_of,
     is_available,
     map_blocks,
     position_free,
 )
-from skdeepcluster.utils._input import without_duplicates
+from skdeepcluster.utils._input import stored_rows, without_duplicates
+from skdeepcluster.utils._stored import StoredRows, at_once, is_stored
 
-_READ_ROWS = 4096
+_FLOATS = (np.float64, np.float32)
 
 
 class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
@@ -47,6 +50,16 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     def _infer(self, function, X):
         """Apply `function` to the embedding of rows of X: numpy, in X's dtype."""
+        out, start = None, 0
+        for block in self._infer_blocks(function, X):
+            if out is None:  # filled in: a list of blocks would be a second copy
+                out = np.empty((X.shape[0], *block.shape[1:]), X.dtype)
+            out[start : start + len(block)] = block
+            start += len(block)
+        return out
+
+    def _infer_blocks(self, function, X):
+        """The same, one block of rows after the other."""
         compute, network = self._inference_network()
 
         def encode_then(x):
@@ -54,9 +67,8 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
                 z = network.encode(x)
             return function(z.to(compute.dtype))
 
-        read = scaled_reader(X, self._scaling, compute)
-        out = map_blocks(encode_then, read, X.shape[0]).cpu().numpy()
-        return out.astype(X.dtype)
+        for block in blocks_of(encode_then, rows_of(X, self._scaling, compute)):
+            yield block.cpu().numpy().astype(X.dtype)
 
     def _validate_new_data(self, X):
         return valid_rows(self, X, reset=False)
@@ -95,7 +107,7 @@ class DecodingMixin:
             Reconstructions in the scale of the training data, in X's dtype.
         """
         check_is_fitted(self)
-        Z = check_array(X, dtype=[np.float64, np.float32])
+        Z = check_array(X, dtype=list(_FLOATS))
         if Z.shape[1] != self._n_features_out:
             raise ValueError(
                 f"X has {Z.shape[1]} columns, but the embedding of "
@@ -107,11 +119,8 @@ class DecodingMixin:
             with compute.autocast():
                 return network.decode(z).to(compute.dtype)
 
-        def read(start, stop):
-            rows = torch.from_numpy(np.array(Z[start:stop]))
-            return rows.to(compute.device, compute.dtype)
-
-        decoded = map_blocks(decode, read, len(Z)).cpu().numpy()
+        z = torch.from_numpy(np.array(Z)).to(compute.device, compute.dtype)
+        decoded = map_blocks(decode, z).cpu().numpy()
         return check_answers(self._scaling.invert(decoded).astype(Z.dtype))
 
 
@@ -128,20 +137,31 @@ def valid_rows(estimator, X, y="no_validation", *, reset=True):
 
     Returns
     -------
-    X : {ndarray, CSR matrix}
+    X : {ndarray, StoredRows, CSR matrix}
     y : ndarray, where it was passed
     """
+    if is_stored(X):
+        X = stored_rows(estimator, X, _FLOATS, reset=reset)
+        return X if isinstance(y, str) else (X, _valid_classes(X, y))
     found = validate_data(
         estimator,
-        X,
+        at_once(X),
         y,
         reset=reset,
         accept_sparse="csr",
-        dtype=[np.float64, np.float32],
+        dtype=list(_FLOATS),
     )
     X, *rest = found if isinstance(found, tuple) else (found,)
     X = without_duplicates(X)
     return (X, *rest) if rest else X
+
+
+def _valid_classes(X, y):
+    """Classes of stored rows, checked as scikit-learn does beside an array."""
+    y = column_or_1d(y, warn=True)
+    assert_all_finite(y, input_name="y")
+    check_consistent_length(X, y)
+    return y
 
 
 def check_answers(out):
@@ -155,24 +175,13 @@ def check_answers(out):
 
 
 def all_rows(X, scaling, compute):
-    """Scaled rows on the device; those of a CSR matrix are made when asked for."""
-    if sp.issparse(X):
-        return SparseRows(X, scaling, compute)
-    return scaled_reader(X, scaling, compute)(0, len(X))
+    """Scaled rows to train on: on the device, or made when they are asked for."""
+    rows = rows_of(X, scaling, compute)
+    in_memory = not sp.issparse(X) and not isinstance(X, StoredRows)
+    return rows[: len(rows)] if in_memory else rows
 
 
-def scaled_reader(X, scaling, compute):
-    """Return the function that scales rows of `X` and puts them on the device."""
-    if sp.issparse(X):
-        rows = all_rows(X, scaling, compute)
-        return lambda start, stop: rows[start:stop]
-
-    def read(start, stop):
-        out = np.empty((stop - start, X.shape[1]), compute.numpy_dtype)
-        for a in range(start, stop, _READ_ROWS):
-            b = min(a + _READ_ROWS, stop)
-            out[a - start : b - start] = scaling.apply(X[a:b], compute.numpy_dtype)
-        check_scaled(out)
-        return torch.from_numpy(out).to(compute.device)
-
-    return read
+def rows_of(X, scaling, compute):
+    """Rows of X, scaled and put on the device when they are asked for."""
+    kind = SparseRows if sp.issparse(X) else StreamedRows
+    return kind(X, scaling, compute)

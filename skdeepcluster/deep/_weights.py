@@ -10,8 +10,9 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from skdeepcluster.utils._input import checked_weight
+from skdeepcluster.utils._stored import StoredRows
 
-# Sparse rows are compared as dense ones, up to this many entries (128 MiB).
+# Rows that are not a dense array are compared as one, up to so many entries (128 MiB).
 _DENSE_ENTRIES = 2**24
 
 
@@ -21,9 +22,9 @@ class TrainingRows:
 
     Parameters
     ----------
-    given : {ndarray, CSR matrix} of shape (n_samples, n_features)
+    given : {ndarray, StoredRows, CSR matrix} of shape (n_samples, n_features)
         The rows of the user.
-    X : {ndarray, CSR matrix} of shape (m, n_features)
+    X : {ndarray, StoredRows, CSR matrix} of shape (m, n_features)
         The rows to learn from.
     weight : ndarray of shape (m,), float64, or None
         None where all rows count the same.
@@ -46,7 +47,7 @@ class TrainingRows:
 
         Parameters
         ----------
-        X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+        X : {ndarray, StoredRows, CSR matrix} of shape (n_samples, n_features)
         sample_weight : array-like of shape (n_samples,) or None
         batch_size : int
         codes : ndarray of shape (n_samples,), optional
@@ -58,7 +59,7 @@ class TrainingRows:
         if sample_weight is not None:
             weight = checked_weight(sample_weight, X)
             place = np.where(weight > 0, np.cumsum(weight > 0) - 1, -1)
-            X, weight = X[weight > 0], weight[weight > 0]
+            X, weight = _rows_with(X, weight > 0), weight[weight > 0]
             codes = None if codes is None else codes[place >= 0]
             if np.ptp(weight) == 0:
                 weight = None
@@ -81,14 +82,20 @@ class TrainingRows:
         return gathered
 
 
+def _rows_with(X, keep):
+    """Rows where `keep` holds; of stored ones, none is read."""
+    return X.subset(np.flatnonzero(keep)) if isinstance(X, StoredRows) else X[keep]
+
+
 def _distinct(X, codes, at_most):
     """First of each kind of row, in an order of their own, and the kind of each row.
 
-    None of them where there are more than `at_most` kinds, or sparse rows are too many
-    to look at.
+    None of them where there are more than `at_most` kinds, or rows are sparse or on
+    disk and too many to look at.
     """
     none = np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp)
-    if sp.issparse(X) and X.shape[0] * X.shape[1] > _DENSE_ENTRIES:
+    in_memory = isinstance(X, np.ndarray)
+    if not in_memory and X.shape[0] * X.shape[1] > _DENSE_ENTRIES:
         return none
     some = slice(4 * at_most)
     first, kind = _kinds(X[some], None if codes is None else codes[some])

@@ -8,7 +8,7 @@ from skdeepcluster.engine._devices import (
     memory_errors,
     reuse_host_memory,
 )
-from skdeepcluster.engine._inference import map_blocks
+from skdeepcluster.engine._inference import blocks_of, map_blocks
 from skdeepcluster.engine._net import TrainingDivergedError
 from skdeepcluster.engine._network import (
     build_network,
@@ -32,8 +32,8 @@ from skdeepcluster.engine._pretraining import (
     PretrainingCache,
 )
 from skdeepcluster.engine._random import RandomStreams
-from skdeepcluster.engine._rows import Rows, SparseRows
-from skdeepcluster.engine._scaling import DataScaleWarning, Scaling, check_scaled
+from skdeepcluster.engine._rows import Rows, SparseRows, StreamedRows
+from skdeepcluster.engine._scaling import DataScaleWarning, Scaling
 from skdeepcluster.engine._trainer import Trainer
 
 __all__ = [
@@ -55,11 +55,12 @@ __all__ = [
     "Rows",
     "Scaling",
     "SparseRows",
+    "StreamedRows",
     "Trainer",
     "TrainingDivergedError",
+    "blocks_of",
     "build_network",
     "cache_key",
-    "check_scaled",
     "embedding_size_of",
     "is_available",
     "label_change",

@@ -1,13 +1,22 @@
-"""Mini-batches of rows that can be had in any order."""
+"""Mini-batches of all rows in random order, an epoch at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from skdeepcluster.engine._rows import Rows
+from skdeepcluster.engine._rows import Rows, StreamedRows
+from skdeepcluster.utils._ahead import done_ahead
+
+# Neighbouring rows that are read together, and how many such blocks are mixed.
+_BLOCK_ROWS = 256
+_MIXED_BLOCKS = 64
+_BLOCK_BYTES = 1 << 20
 
 
 class ShuffledBatches:
@@ -38,6 +47,81 @@ class ShuffledBatches:
             yield self.x.index_select(0, index), index
 
 
+class MixedBatches:
+    """Batches of rows on disk, where only neighbours can be read fast.
+
+    Blocks of neighbouring rows are read in random order, at least 64 of them are mixed
+    row by row, and the next ones are read meanwhile. A file sorted by class so trains
+    as well as a shuffled one, which blocks alone would not (measured: NMI .20 for
+    blocks, .47 for 16 mixed ones, .50 for a permutation). Rows of fewer than 128 blocks
+    are permuted as a whole, exactly as `ShuffledBatches` does.
+
+    Parameters
+    ----------
+    x : StreamedRows of shape (n_samples, n_features)
+    batch_size : int
+    generator : torch.Generator
+        The stream that shuffles blocks and rows.
+    """
+
+    def __init__(
+        self, x: StreamedRows, batch_size: int, generator: torch.Generator
+    ) -> None:
+        self.x = x
+        self.generator = generator
+        self.sizes = batch_sizes(len(x), batch_size)
+        self.block_rows = _block_rows(x)
+        self.starts = torch.arange(0, len(x), self.block_rows)
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        sizes = iter(self.sizes)
+        size = next(sizes)
+        rows, index = None, torch.empty(0, dtype=torch.int64)
+        for more, numbers in self._mixtures():
+            rows = more if rows is None else np.concatenate([rows, more])
+            index = torch.cat([index, numbers])
+            while size and len(index) >= size:
+                yield self.x.prepared(rows[:size]), index[:size].to(self.x.device)
+                rows, index = rows[size:], index[size:]
+                size = next(sizes, 0)
+
+    def _mixtures(self) -> Iterator[tuple[NDArray, Tensor]]:
+        """Rows of some blocks in random order, as stored, and their numbers."""
+        groups = self._groups()
+        read = done_ahead(partial(self._read, starts) for starts in groups)
+        for starts, rows in zip(groups, read, strict=True):
+            numbers = torch.cat([self._numbers(start) for start in starts])
+            order = torch.randperm(len(numbers), generator=self.generator)
+            yield rows[order.numpy()], numbers[order]
+
+    def _groups(self) -> list[list[int]]:
+        """Starts of the blocks that are mixed with each other."""
+        n_groups = len(self.starts) // _MIXED_BLOCKS
+        if n_groups < 2:
+            return [self.starts.tolist()]
+        order = torch.randperm(len(self.starts), generator=self.generator)
+        return [part.tolist() for part in self.starts[order].tensor_split(n_groups)]
+
+    def _numbers(self, start: int) -> Tensor:
+        return torch.arange(start, min(start + self.block_rows, len(self.x)))
+
+    def _read(self, starts: list[int]) -> NDArray:
+        rows = self.block_rows
+        return np.concatenate([self.x.as_stored(s, s + rows) for s in starts])
+
+
+def shuffled_batches(
+    x: Rows, batch_size: int, generator: torch.Generator
+) -> ShuffledBatches | MixedBatches:
+    """Batches of rows wherever they are."""
+    if isinstance(x, StreamedRows):
+        return MixedBatches(x, batch_size, generator)
+    return ShuffledBatches(x, batch_size, generator)
+
+
 def batch_sizes(n_samples: int, batch_size: int) -> list[int]:
     """Sizes of the batches of one epoch; they sum to `n_samples`."""
     full, tail = divmod(n_samples, batch_size)
@@ -49,3 +133,8 @@ def batch_sizes(n_samples: int, batch_size: int) -> list[int]:
     elif tail:
         sizes.append(tail)
     return sizes
+
+
+def _block_rows(x: StreamedRows) -> int:
+    """Rows of a block: fewer than 256 where they are long."""
+    return max(1, min(_BLOCK_ROWS, _BLOCK_BYTES // x.row_bytes))

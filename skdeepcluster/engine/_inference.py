@@ -7,45 +7,61 @@ place in the block are replaced: see `position_free`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from skdeepcluster.engine._rows import Rows
+from skdeepcluster.engine._rows import Rows, StreamedRows
+from skdeepcluster.utils._ahead import done_ahead
 
 BLOCK_ROWS = 256
 _LARGE_BLOCK_ROWS = 1024
 
 
 @torch.no_grad()
-def map_blocks(
-    function: Callable[[Tensor], Tensor],
-    read: Callable[[int, int], Tensor],
-    n_rows: int,
-    block_rows: int = BLOCK_ROWS,
-) -> Tensor:
-    """Apply a row-wise `function` to all rows, one padded block at a time.
+def blocks_of(
+    function: Callable[[Tensor], Tensor], x: Rows, block_rows: int = BLOCK_ROWS
+) -> Iterator[Tensor]:
+    """Answers of a row-wise `function`, one block of rows after the other.
 
     Parameters
     ----------
     function : callable
-        Maps (block_rows, n_inputs) to (block_rows, n_outputs).
-    read : callable
-        ``read(start, stop)`` gives those rows on the device.
-    n_rows : int
+        Maps (block_rows, n_inputs) to (block_rows, ...).
+    x : Rows
+        Those on disk are read ahead.
     block_rows : int
+        Rows that `function` gets, the last of them padded.
 
-    Returns
-    -------
-    out : Tensor of shape (n_rows, n_outputs)
+    Yields
+    ------
+    block : Tensor of shape (b, ...)
+        Without the padding.
     """
-    outputs = []
-    for start in range(0, n_rows, block_rows):
-        stop = min(start + block_rows, n_rows)
-        block = function(_padded(read(start, stop), block_rows))
-        outputs.append(block[: stop - start])
-    return torch.cat(outputs)
+    starts = range(0, len(x), block_rows)
+    slices = (slice(start, min(start + block_rows, len(x))) for start in starts)
+    jobs = (partial(x.__getitem__, rows) for rows in slices)
+    on_disk = isinstance(x, StreamedRows) and x.on_disk
+    for rows in done_ahead(jobs) if on_disk else (job() for job in jobs):
+        yield function(_padded(rows, block_rows))[: len(rows)]
+
+
+def map_blocks(
+    function: Callable[[Tensor], Tensor], x: Rows, block_rows: int = BLOCK_ROWS
+) -> Tensor:
+    """Answers of a row-wise `function` for all rows, (n_rows, ...).
+
+    See `blocks_of`.
+    """
+    out, start = torch.empty(0), 0
+    for block in blocks_of(function, x, block_rows):
+        if start == 0:  # filled in: a list of blocks would be a second copy
+            out = block.new_empty(len(x), *block.shape[1:])
+        out[start : start + len(block)] = block
+        start += len(block)
+    return out
 
 
 def _padded(rows: Tensor, block_rows: int) -> Tensor:
@@ -58,5 +74,4 @@ def _padded(rows: Tensor, block_rows: int) -> Tensor:
 def map_all(function: Callable[[Tensor], Tensor], x: Rows) -> Tensor:
     """Apply a row-wise `function` to all rows, in blocks sized for speed."""
     large = len(x) >= 4 * _LARGE_BLOCK_ROWS
-    rows = _LARGE_BLOCK_ROWS if large else BLOCK_ROWS
-    return map_blocks(function, lambda start, stop: x[start:stop], len(x), rows)
+    return map_blocks(function, x, _LARGE_BLOCK_ROWS if large else BLOCK_ROWS)

@@ -19,6 +19,7 @@ from skdeepcluster.architectures import (
 )
 from skdeepcluster.engine._devices import Compute
 from skdeepcluster.engine._random import RandomStreams, borrowed_global_generator
+from skdeepcluster.utils._stored import StoredRows
 
 # Part of the key of cached pretraining; raised when training gives other weights.
 _CACHE_FORMAT = 2
@@ -170,6 +171,8 @@ def _contents(X: Any) -> Any:
     """Arrays alone: sparse matrices note what they found out about themselves."""
     if isinstance(X, tuple):
         return tuple(map(_contents, X))
+    if isinstance(X, StoredRows):
+        return (X.shape, *map(joblib.hash, X.blocks()))
     return (X.data, X.indices, X.indptr, X.shape) if sp.issparse(X) else X
 
 

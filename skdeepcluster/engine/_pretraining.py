@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from skdeepcluster.architectures import GeneratorDropout
 from skdeepcluster.engine._inference import map_all
 from skdeepcluster.engine._phases import OptimizerSpec, Phase
+from skdeepcluster.engine._rows import Rows, StreamedRows
 from skdeepcluster.engine._trainer import Trainer, has_parameters
 from skdeepcluster.objectives import Reconstruction
 
@@ -91,7 +92,7 @@ class Pretraining:
     def _train_layers(self, trainer: Trainer) -> list[list[float]]:
         pairs = layer_pairs(trainer.network)
         losses = []
-        x = trainer.x
+        x: Rows = trainer.x
         for i, (encoder, decoder) in enumerate(pairs):
             inner = self.dropout if i + 1 < len(pairs) else 0.0
             pair = LayerPair(encoder, decoder, self.dropout, inner)
@@ -103,7 +104,7 @@ class Pretraining:
                 rate="relative",
             )
             losses.append(trainer.on(pair, x).run(phase)["loss"])
-            x = map_all(encoder.eval(), x)
+            x = encoded_rows(encoder.eval(), x)
         return losses
 
 
@@ -160,6 +161,13 @@ class PretrainingCache:
 
 def _computed(key: dict[str, Any], compute: Callable[[], Any]) -> Any:
     return compute()
+
+
+def encoded_rows(encoder: nn.Module, x: Rows) -> Rows:
+    """What an encoder layer makes of all rows, or will where they are on disk."""
+    if isinstance(x, StreamedRows):
+        return x.then(torch.no_grad()(encoder))
+    return map_all(encoder, x)
 
 
 def layer_pairs(network: nn.Module) -> list[tuple[nn.Module, nn.Module]]:

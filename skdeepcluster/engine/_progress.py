@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from skdeepcluster.architectures import GeneratorDropout
-from skdeepcluster.engine._batches import ShuffledBatches
+from skdeepcluster.engine._batches import shuffled_batches
 from skdeepcluster.engine._callbacks import EpochReporter
 from skdeepcluster.engine._curvature import limited_to, relative_to
 from skdeepcluster.engine._layers import HiddenLayers, hidden_layers
@@ -98,7 +98,7 @@ class PhaseProgress:
         set_dropout_generator(trainer.network, dropout_stream)
         try:
             self.net.train(
-                ShuffledBatches(trainer.x, trainer.batch_size, shuffle_stream),
+                shuffled_batches(trainer.x, trainer.batch_size, shuffle_stream),
                 phase.epochs,
             )
         finally:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse as sp
@@ -12,6 +13,9 @@ from torch import Tensor
 
 from skdeepcluster.engine._devices import Compute
 from skdeepcluster.engine._scaling import Scaling, check_scaled
+from skdeepcluster.utils._stored import StoredRows, is_on_disk
+
+_SCALED_ROWS = 4096
 
 
 class Rows(Protocol):
@@ -97,3 +101,84 @@ class SparseRows:
         values = self.scaling.apply_to(part.data, part.indices, self._numpy_dtype)
         check_scaled(values)
         return values
+
+
+class StreamedRows:
+    """Rows of an array in memory or on disk, scaled when they are asked for.
+
+    Parameters
+    ----------
+    X : {ndarray, StoredRows} of shape (n_samples, n_features)
+    scaling : Scaling
+    compute : Compute
+    after : callable, optional
+        Row-wise function of the scaled rows, (b, n_features), that gives what is asked
+        for, (b, d).
+    """
+
+    def __init__(
+        self,
+        X: NDArray | StoredRows,
+        scaling: Scaling,
+        compute: Compute,
+        after: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        self.X = X
+        self.scaling = scaling
+        self.compute = compute
+        self.after = after
+        self.device = compute.device
+        self.dtype = compute.dtype
+        self.on_disk = is_on_disk(X)
+        self._width = self[:1].shape[1] if after is not None else X.shape[1]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and features, of what is given."""
+        return len(self.X), self._width
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row of X where it is stored."""
+        X = self.X
+        return X.row_bytes if isinstance(X, StoredRows) else X[:1].nbytes
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def __getitem__(self, rows: slice) -> Tensor:
+        return self.prepared(self.X[rows])
+
+    def index_select(self, dim: int, index: Tensor) -> Tensor:
+        """The rows of an index, in its order."""
+        return self.prepared(self.X[index.cpu().numpy()])
+
+    def as_stored(self, start: int, stop: int) -> NDArray:
+        """Rows of X before all else, for `prepared`."""
+        rows = slice(start, stop)
+        return (
+            self.X.as_stored(rows) if isinstance(self.X, StoredRows) else self.X[rows]
+        )
+
+    def prepared(self, block: NDArray) -> Tensor:
+        """Rows of X as they are given: scaled, on the device."""
+        out = np.empty(block.shape, self.compute.numpy_dtype)
+        for start in range(0, len(block), _SCALED_ROWS):
+            part = slice(start, start + _SCALED_ROWS)
+            out[part] = self.scaling.apply(block[part], self.compute.numpy_dtype)
+        check_scaled(out)
+        x = torch.from_numpy(out).to(self.device)
+        return x if self.after is None else self.after(x)
+
+    def then(self, function: Callable[[Tensor], Tensor]) -> StreamedRows:
+        """Rows that `function` makes of these, when they are asked for."""
+        before = self.after
+        after = function if before is None else lambda x: function(before(x))
+        return StreamedRows(self.X, self.scaling, self.compute, after)
+
+    def uncentred(self) -> Any:
+        """Never: all rows at once would have to fit in memory."""
+        raise ValueError(
+            "A loss of neighbours in the input needs X in memory. Got rows that are "
+            "read from disk block by block: pass numpy.array(X) where it fits."
+        )

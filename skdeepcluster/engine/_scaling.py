@@ -11,6 +11,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from skdeepcluster.utils._stored import StoredRows
+
 _BLOCK_ROWS = 4096
 _LARGEST = float(np.finfo(np.float32).max)
 _DOMINANT = 0.99
@@ -43,7 +45,7 @@ class Scaling:
 
         Parameters
         ----------
-        X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+        X : {ndarray, StoredRows, CSR matrix} of shape (n_samples, n_features)
         weight : ndarray of shape (n_samples,), optional
             Sample weights; only their ratios count.
         """
@@ -79,7 +81,7 @@ class Scaling:
         return X.astype(np.float64) * self.factor + self.mean
 
 
-def _moments(X: NDArray, weight: NDArray) -> tuple[NDArray, NDArray]:
+def _moments(X: NDArray | StoredRows, weight: NDArray) -> tuple[NDArray, NDArray]:
     """Means of the columns, and sums of their squared deviations."""
     mean = sum((w * block).sum(axis=0) for block, w in _blocks(X, weight)) / len(X)
     by_column = np.zeros(X.shape[1])
@@ -110,10 +112,19 @@ def _sparse_moments(X: sp.csr_array, weight: NDArray) -> tuple[NDArray, NDArray]
     return mean, sums(np.square(apart)) + zeros * np.square(mean)
 
 
-def _blocks(X: NDArray, weight: NDArray) -> Iterator[tuple[NDArray, NDArray]]:
-    for start in range(0, len(X), _BLOCK_ROWS):
-        rows = slice(start, start + _BLOCK_ROWS)
-        yield X[rows].astype(np.float64), weight[rows, None]
+def _blocks(
+    X: NDArray | StoredRows, weight: NDArray
+) -> Iterator[tuple[NDArray, NDArray]]:
+    start = 0
+    for block in _parts(X):
+        yield block.astype(np.float64), weight[start : start + len(block), None]
+        start += len(block)
+
+
+def _parts(X: NDArray | StoredRows) -> Iterator[NDArray]:
+    if isinstance(X, StoredRows):
+        return X.blocks()
+    return (X[start : start + _BLOCK_ROWS] for start in range(0, len(X), _BLOCK_ROWS))
 
 
 def _warn_of_dominance(squares: NDArray[np.float64]) -> None:
@@ -130,8 +141,11 @@ def _warn_of_dominance(squares: NDArray[np.float64]) -> None:
 
 def check_castable(X: Any) -> None:
     """Refuse finite values that float32, in which networks compute, cannot hold."""
-    X = X.data if sp.issparse(X) else X
-    largest = float(max(-X.min(), X.max())) if X.size else 0.0
+    given = X.x.dtype if isinstance(X, StoredRows) else X.dtype
+    if np.dtype(given) != np.float64:
+        return
+    parts = [X.data] if sp.issparse(X) else _parts(X)
+    largest = max((float(max(-x.min(), x.max())) for x in parts if x.size), default=0.0)
     if largest > _LARGEST:
         raise ValueError(
             f"X has values up to {largest:.3g}, which overflow float32; scale X first "

@@ -12,7 +12,6 @@ from skdeepcluster.kmeans._cosine_kmeans import (
     summarise,
 )
 from skdeepcluster.kmeans._cosine_seeding import Seeding
-from skdeepcluster.kmeans._dense_matrix import is_mapped
 from skdeepcluster.kmeans._fuzzy import fuzzy_memberships
 from skdeepcluster.kmeans._kmeans import kmeans
 from skdeepcluster.kmeans._lloyd import KMeansResult, lloyd
@@ -39,7 +38,6 @@ __all__ = [
     "binary_prox",
     "cluster_sums",
     "fuzzy_memberships",
-    "is_mapped",
     "kmeans",
     "kmeans_plus_plus",
     "label_block",

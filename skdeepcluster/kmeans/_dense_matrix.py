@@ -8,9 +8,8 @@ and their weighted sums. A block is what a matrix product takes; products are ro
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import torch
@@ -18,7 +17,9 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from skdeepcluster.kmeans._cosine_centers import DenseCenters
+from skdeepcluster.utils._ahead import done_ahead
 from skdeepcluster.utils._linear import fast_linear
+from skdeepcluster.utils._stored import StoredRows, is_on_disk
 
 BLOCK_ELEMENTS = 1 << 20
 LARGEST_BLOCK_ROWS = 4096
@@ -52,8 +53,8 @@ class DenseMatrix:
 
     Parameters
     ----------
-    x : ndarray of shape (n, d), float16, float32 or float64
-        In memory or mapped; read in blocks, left as it is. Copied only where a row is
+    x : {ndarray, StoredRows} of shape (n, d), float16, float32 or float64
+        In memory or on disk; read in blocks, left as it is. Copied only where a row is
         beyond the range of float32: rows of the copy are multiples of length near 1.
     device : torch.device
         Where products are taken. Memory of another device than the CPU holds all rows.
@@ -65,7 +66,7 @@ class DenseMatrix:
 
     def __init__(
         self,
-        x: np.ndarray,
+        x: np.ndarray | StoredRows,
         device: torch.device | str = "cpu",
         precision: str = "float32",
     ) -> None:
@@ -78,10 +79,10 @@ class DenseMatrix:
         self.block_rows = max(SMALLEST_BLOCK_ROWS, min(rows, LARGEST_BLOCK_ROWS))
         self._norms: Tensor | None = None
         if self._beyond_range():
-            self.x, self._norms = _rescaled(x), None
+            self.x, self._norms = _rescaled(x[:]), None
         self._resident = None
         if self.device.type != "cpu":
-            rows_on_host = torch.from_numpy(own_memory(self.x))
+            rows_on_host = torch.from_numpy(own_memory(self.x[:]))
             self._resident = rows_on_host.to(self.device, self.dtype)
 
     def __len__(self) -> int:
@@ -115,18 +116,11 @@ class DenseMatrix:
 
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
         """Slices with their rows; mapped files are read ahead."""
-        if not is_mapped(self.x):
+        if not is_on_disk(self.x):
             yield from ((rows, self._block(rows)) for rows in self.slices())
             return
-        with ThreadPoolExecutor(1) as reader:
-            pending = None
-            for rows in self.slices():
-                following = (rows, reader.submit(self._block, rows))
-                if pending is not None:
-                    yield pending[0], pending[1].result()
-                pending = following
-            if pending is not None:
-                yield pending[0], pending[1].result()
+        blocks = done_ahead(partial(self._block, rows) for rows in self.slices())
+        yield from zip(self.slices(), blocks, strict=True)
 
     def take(self, index: Tensor) -> Tensor:
         """Block of the rows of `index`, (m,), in its order."""
@@ -224,10 +218,11 @@ def _rescaled(x: np.ndarray) -> np.ndarray:
     return np.ldexp(x, -exponents[:, None])
 
 
-def _shares(x: np.ndarray) -> bool:
+def _shares(x: np.ndarray | StoredRows) -> bool:
     """Whether torch can look at the memory itself, and round as it always does."""
     return bool(
-        x.flags.writeable
+        isinstance(x, np.ndarray)
+        and x.flags.writeable
         and x.flags.aligned
         and x.flags.c_contiguous
         and x.dtype.isnative
@@ -238,22 +233,3 @@ def _shares(x: np.ndarray) -> bool:
 def own_memory(x: np.ndarray) -> np.ndarray:
     """Array that torch can look at: a copy where need be."""
     return x if _shares(x) else np.array(x, x.dtype.newbyteorder("="), order="C")
-
-
-def is_mapped(x: object) -> bool:
-    """Whether an array is a view on a mapped file.
-
-    Parameters
-    ----------
-    x : ndarray
-
-    Returns
-    -------
-    mapped : bool
-        For views of views too.
-    """
-    while isinstance(x, np.ndarray):
-        if isinstance(x, np.memmap):
-            return True
-        x = x.base
-    return isinstance(x, mmap.mmap)

@@ -20,10 +20,11 @@ from skdeepcluster.kmeans._assignment import (
     squared_distances,
     sums_by_label,
 )
-from skdeepcluster.kmeans._dense_matrix import is_mapped, own_memory
+from skdeepcluster.kmeans._dense_matrix import own_memory
 from skdeepcluster.kmeans._rows import row_blocks
 from skdeepcluster.kmeans._seeding import distances_to, potentials
 from skdeepcluster.kmeans._twins import first_twins
+from skdeepcluster.utils._stored import is_mapped
 
 _EPSILON = torch.finfo(torch.float64).eps
 # Squared distances below this part of the squared norms have lost half their digits.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -264,10 +265,16 @@ class ClusteringObjective(Objective):
         raise NotImplementedError
 
     @torch.no_grad()
+    def log_q_blocks(self, z: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        """Slices of many rows, with the log of their soft assignments in float64."""
+        n_rows = max(1, _BLOCK_ELEMENTS // self.centers.numel())
+        for start in range(0, len(z), n_rows):
+            rows = slice(start, start + n_rows)
+            yield rows, self.log_q(in_double(z[rows]))
+
     def log_soft_assign(self, z: Tensor) -> Tensor:
         """Log of the soft assignments (n, n_clusters) of many rows, in float64."""
-        rows = max(1, _BLOCK_ELEMENTS // self.centers.numel())
-        return torch.cat([self.log_q(block) for block in in_double(z).split(rows)])
+        return torch.cat([log_q for _, log_q in self.log_q_blocks(z)])
 
     def soft_assign(self, z: Tensor) -> Tensor:
         """Soft assignments (n, n_clusters) in float64, rows summing to 1."""
@@ -277,7 +284,8 @@ class ClusteringObjective(Objective):
     def assign(self, z: Tensor) -> Tensor:
         """Labels (n,): the most probable cluster, or that of the nearest centre."""
         if self.is_soft:
-            return self.soft_assign(z).argmax(dim=1)
+            blocks = self.log_q_blocks(z)
+            return torch.cat([log_q.exp().argmax(dim=1) for _, log_q in blocks])
         return nearest_center(z, self.centers)[0]
 
     def reorder(self, order: Tensor) -> None:

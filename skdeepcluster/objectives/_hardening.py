@@ -68,7 +68,15 @@ def target_distribution(
         Without gradient.
     """
     q = q.detach()
-    frequency = reduce((q if weight is None else q * weight.unsqueeze(1)).sum(dim=0))
+    return _sharpened(q, reduce(_frequencies(q, weight)))
+
+
+def _frequencies(q: Tensor, weight: Tensor | None) -> Tensor:
+    """Sums of the rows' assignments, (k,)."""
+    return (q if weight is None else q * weight.unsqueeze(1)).sum(dim=0)
+
+
+def _sharpened(q: Tensor, frequency: Tensor) -> Tensor:
     sharp = q.square() / frequency.clamp(min=torch.finfo(q.dtype).tiny)
     return sharp / sharp.sum(dim=1, keepdim=True)
 
@@ -118,10 +126,24 @@ class Hardening(ClusteringObjective):
     def refresh(
         self, z: Tensor, weight: Tensor | None = None, reduce: Reduce = identity
     ) -> Tensor:
-        """Target P of all rows, (n, k), in the dtype of `z`."""
-        q = self.soft_assign(z)
-        weight = None if weight is None else weight.to(q)
-        return target_distribution(q, weight, reduce).to(z)
+        """Target P of all rows, (n, k), in the dtype of `z`.
+
+        Q is computed twice, block by block, and never kept: in float64 it would take
+        more memory than the embedding and the target.
+        """
+        frequency = reduce(self._frequencies_of_all(z, weight))
+        target = z.new_empty(len(z), self.n_clusters)
+        for rows, log_q in self.log_q_blocks(z):
+            target[rows] = _sharpened(log_q.exp(), frequency).to(z)
+        return target
+
+    def _frequencies_of_all(self, z: Tensor, weight: Tensor | None) -> Tensor:
+        total: Tensor | None = None
+        for rows, log_q in self.log_q_blocks(z):
+            heavy = None if weight is None else weight[rows].to(log_q)
+            part = _frequencies(log_q.exp(), heavy)
+            total = part if total is None else total + part
+        return torch.zeros(self.n_clusters) if total is None else total
 
     def loss(self, batch: Batch) -> Tensor:
         """KL divergence of each row to its part of the target, (b,)."""

@@ -13,7 +13,7 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
-from skdeepcluster.deep._inference import scaled_reader
+from skdeepcluster.deep._inference import rows_of
 from skdeepcluster.engine import map_blocks
 from skdeepcluster.objectives import ClusteringObjective
 
@@ -30,6 +30,7 @@ class Attack:
                 "Sparse data was passed, but an attack changes every entry: pass dense "
                 "rows, X.toarray()."
             )
+        self.X = self.X[:]  # as many numbers come back
         self.start = self.X.astype(np.float64)
         self.codes = torch.from_numpy(_codes_of(estimator, self.X, y))
         check_size("epsilon", epsilon)
@@ -42,14 +43,8 @@ class Attack:
 
         Inside, X is shifted and divided by one number, which leaves its direction.
         """
-        read = scaled_reader(X, self.estimator._scaling, self.compute)
-
-        def read_with_codes(start, stop):
-            x = read(start, stop)
-            codes = self.codes[start:stop].to(x)
-            return torch.cat([x, codes.unsqueeze(1)], dim=1)
-
-        out = map_blocks(self._block_gradient, read_with_codes, len(X))
+        rows = rows_of(X, self.estimator._scaling, self.compute)
+        out = map_blocks(self._block_gradient, _WithCodes(rows, self.codes))
         return out.cpu().numpy().astype(np.float64)
 
     @torch.enable_grad()
@@ -101,6 +96,21 @@ def _checked_estimator(estimator):
             f"gradient. Got {type(estimator).__name__}."
         )
     return estimator
+
+
+class _WithCodes:
+    """Rows with the number of their class in one more column."""
+
+    def __init__(self, rows, codes):
+        self.rows = rows
+        self.codes = codes
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, part):
+        x = self.rows[part]
+        return torch.cat([x, self.codes[part].to(x).unsqueeze(1)], dim=1)
 
 
 def _codes_of(estimator, X, y):

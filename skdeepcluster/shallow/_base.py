@@ -6,7 +6,6 @@ import warnings
 from numbers import Integral
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
@@ -14,10 +13,15 @@ from sklearn.utils.validation import validate_data
 
 from skdeepcluster.engine import PRECISIONS, Compute, is_available, reuse_host_memory
 from skdeepcluster.kmeans import as_matrix
-from skdeepcluster.utils._input import checked_weight, without_duplicates
+from skdeepcluster.utils._input import (
+    check_finite,
+    checked_weight,
+    stored_rows,
+    without_duplicates,
+)
 from skdeepcluster.utils._sklearn import Interval, StrOptions, tags_for_sparse
+from skdeepcluster.utils._stored import at_once, is_stored
 
-_CHECKED_ROWS = 4096
 # Squares of sums of smaller ones, or of their inverses, leave the range of float64.
 _SMALLEST_WEIGHT = 1e-100
 
@@ -30,6 +34,8 @@ class BaseShallowEstimator(BaseEstimator):
     # What leaves a cluster without rows.
     _indistinct = "duplicate rows of X"
     _dtypes: tuple = (np.float64, np.float32)
+    # Whether rows of a store are read block by block, rather than at once.
+    _reads_stored = False
 
     _parameter_constraints: dict = {
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -49,17 +55,23 @@ class BaseShallowEstimator(BaseEstimator):
         """Rows as CSR or as an array of floats, mapped files as they are."""
         if reset:
             Compute.resolve(self.device, self.precision)  # refuses missing devices
+        if self._reads_stored and is_stored(X) and not self._takes_mapped(X):
+            return stored_rows(self, X, self._dtypes, reset=reset)
         X = validate_data(
             self,
-            X,
+            at_once(X),
             reset=reset,
             accept_sparse="csr",
             dtype=list(self._dtypes),
             # A whole array of booleans would not fit beside a mapped file.
             ensure_all_finite=False,
         )
-        self._check_finite(X)
+        check_finite(X, type(self).__name__)
         return without_duplicates(X)
+
+    def _takes_mapped(self, X):
+        """Whether a mapped array needs no conversion, and can be looked at as it is."""
+        return isinstance(X, np.ndarray) and X.dtype in self._dtypes
 
     def _check_n_samples(self, X):
         n_groups, n_samples = getattr(self, self._groups), X.shape[0]
@@ -78,14 +90,6 @@ class BaseShallowEstimator(BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=6,
             )
-
-    def _check_finite(self, X):
-        values = X.data if sp.issparse(X) else X
-        for start in range(0, len(values), _CHECKED_ROWS):
-            part = values[start : start + _CHECKED_ROWS]
-            if not np.isfinite(part).all():
-                found = "NaN" if np.isnan(part).any() else "infinity"
-                raise ValueError(_NOT_FINITE[found].format(type(self).__name__))
 
     def _validate_weight(self, sample_weight, X):
         weight = checked_weight(sample_weight, X)
@@ -107,6 +111,7 @@ class BaseDirectionalEstimator(BaseShallowEstimator):
 
     _indistinct = "rows of X with the same direction"
     _dtypes = (np.float64, np.float32, np.float16)
+    _reads_stored = True
 
     _parameter_constraints: dict = {
         **BaseShallowEstimator._parameter_constraints,
@@ -155,12 +160,6 @@ class BaseDirectionalEstimator(BaseShallowEstimator):
                 UserWarning,
                 stacklevel=6,
             )
-
-
-_NOT_FINITE = {
-    "NaN": "Input X contains NaN.\n{} does not accept missing values.",
-    "infinity": "Input X contains infinity or a value too large for {}.",
-}
 
 
 def _number_of_rows(n_zero):

@@ -6,10 +6,11 @@ import torch
 from sklearn.utils.metaestimators import available_if
 
 from skdeepcluster.engine import RandomStreams
-from skdeepcluster.kmeans import MiniBatch, is_mapped, mini_batch_kmeans, summarise
+from skdeepcluster.kmeans import MiniBatch, mini_batch_kmeans, summarise
 from skdeepcluster.shallow._base import answer_dtype
 from skdeepcluster.shallow._starts import starts
 from skdeepcluster.utils._sklearn import _fit_context
+from skdeepcluster.utils._stored import is_on_disk
 from skdeepcluster.utils._transaction import whole_or_nothing
 
 # Neighbouring rows of a mapped file that are read together: one by one they would take
@@ -69,7 +70,7 @@ class MiniBatchMixin:
 
     def _run_mini_batches(self, X, matrix, weight, streams):
         generator = streams.generator("batches")
-        run_rows = _RUN_ROWS if is_mapped(X) else 1
+        run_rows = _RUN_ROWS if is_on_disk(X) else 1
         n_seeds = max(3 * self.batch_size, 20 * self.n_clusters)
         usable = ((weight > 0) & (matrix.norms > 0)).nonzero().squeeze(1)
         if n_seeds < len(usable) and isinstance(self.init, str):

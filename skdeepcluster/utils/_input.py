@@ -1,9 +1,65 @@
-"""What every estimator asks of sparse rows and of sample weights."""
+"""What every estimator asks of rows and of sample weights."""
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn.utils.validation import validate_data
 
 from skdeepcluster.utils._sklearn import _check_sample_weight
+from skdeepcluster.utils._stored import StoredRows
+
+_CHECKED_ROWS = 4096
+
+
+def stored_rows(estimator, X, keep, *, reset):
+    """Validated rows of a file or store, none of them in memory.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+    X : array-like of shape (n_samples, n_features)
+        For which `is_stored` holds.
+    keep : tuple of dtype
+        Others become float64, block by block.
+    reset : bool
+        Whether the features are noted, or compared with those of the fit.
+
+    Returns
+    -------
+    X : StoredRows
+    """
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    X = StoredRows(X, keep)
+    check_finite(X, type(estimator).__name__)
+    return X
+
+
+def check_finite(X, name):
+    """Refuse NaN and infinity, block by block.
+
+    Parameters
+    ----------
+    X : {ndarray, StoredRows, CSR matrix} of shape (n_samples, n_features)
+    name : str
+        Of the estimator.
+    """
+    for part in _parts(X):
+        if not np.isfinite(part).all():
+            found = "NaN" if np.isnan(part).any() else "infinity"
+            raise ValueError(_NOT_FINITE[found].format(name))
+
+
+def _parts(X):
+    if isinstance(X, StoredRows):
+        return X.blocks()
+    values = X.data if sp.issparse(X) else X
+    starts = range(0, len(values), _CHECKED_ROWS)
+    return (values[start : start + _CHECKED_ROWS] for start in starts)
+
+
+_NOT_FINITE = {
+    "NaN": "Input X contains NaN.\n{} does not accept missing values.",
+    "infinity": "Input X contains infinity or a value too large for {}.",
+}
 
 
 def without_duplicates(X):

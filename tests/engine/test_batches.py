@@ -1,7 +1,15 @@
+import numpy as np
 import pytest
 import torch
+from stores import Store
 
-from skdeepcluster.engine._batches import ShuffledBatches, batch_sizes
+from skdeepcluster.engine import Compute, Scaling, StreamedRows, _batches
+from skdeepcluster.engine._batches import (
+    ShuffledBatches,
+    batch_sizes,
+    shuffled_batches,
+)
+from skdeepcluster.utils._stored import StoredRows
 
 
 def batches_of(n, batch_size, seed=0):
@@ -59,3 +67,71 @@ def test_order_comes_from_the_generator_alone():
     assert torch.equal(first, torch.cat([index for _, index in batches_of(20, 10)]))
     other = torch.cat([index for _, index in batches_of(20, 10, seed=1)])
     assert not torch.equal(first, other)
+
+
+def streamed(n, batch_size, seed=0, d=1, dtype=np.float64):
+    """Mixed batches of stored rows, ten times their number."""
+    X = np.repeat(np.arange(n)[:, None] * 10, d, axis=1).astype(dtype)
+    rows = StreamedRows(
+        StoredRows(Store(X)),
+        Scaling(np.zeros(d), 1.0),
+        Compute.resolve("cpu", "float32"),
+    )
+    return shuffled_batches(rows, batch_size, torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(_batches, "_BLOCK_ROWS", 3)
+    monkeypatch.setattr(_batches, "_MIXED_BLOCKS", 4)
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 7, 12, 40, 500])
+@pytest.mark.parametrize("n", [2, 11, 12, 13, 100, 101])
+def test_mixed_batches_cover_every_row_once(n, batch_size, small_blocks):
+    batches = streamed(n, batch_size)
+    rows, indices = zip(*batches, strict=True)
+    assert [len(index) for index in indices] == batch_sizes(n, batch_size)
+    assert len(batches) == len(indices)
+    index = torch.cat(indices)
+    assert sorted(index.tolist()) == list(range(n))
+    assert torch.equal(torch.cat(rows).squeeze(1), index * 10.0)
+
+
+def test_few_rows_are_permuted_as_a_whole():
+    expected, found = batches_of(1000, 64), streamed(1000, 64)
+    for _ in range(2):  # epochs
+        for (x, index), (y, other) in zip(expected, found, strict=True):
+            assert torch.equal(index, other)
+            assert torch.equal(x, y)
+
+
+def test_every_epoch_mixes_other_blocks(small_blocks):
+    batches = streamed(120, 12)
+    first = [sorted(index.tolist()) for _, index in batches]
+    second = [sorted(index.tolist()) for _, index in batches]
+    assert first != second
+    again = [sorted(index.tolist()) for _, index in streamed(120, 12)]
+    assert first == again
+
+
+def test_a_sorted_file_is_mixed():
+    """Every batch has rows from all over it, nearly as in a permutation."""
+    n = 200 * _batches._BLOCK_ROWS
+    for _, index in streamed(n, 256):
+        tenths = torch.bincount(index * 10 // n, minlength=10)
+        assert tenths.min() > 0
+
+
+def test_long_rows_make_small_blocks(monkeypatch):
+    monkeypatch.setattr(_batches, "_BLOCK_BYTES", 10 * 3 * 2)
+    assert streamed(50, 5, d=3, dtype=np.float16).block_rows == 10
+    assert streamed(50, 5, d=1000).block_rows == 1
+
+
+def test_only_blocks_are_read(small_blocks):
+    batches = streamed(40, 10)
+    list(batches)
+    reads = batches.x.X.x.reads
+    assert sorted(reads) == [(a, min(a + 3, 40)) for a in range(0, 40, 3)]
+    assert reads != sorted(reads)

@@ -6,8 +6,9 @@ import scipy.sparse as sp
 import torch
 from cosine_cases import FORMS, blobs, centers_of, text, unit
 
-from skdeepcluster.kmeans import as_matrix, is_mapped
+from skdeepcluster.kmeans import as_matrix
 from skdeepcluster.kmeans._dense_matrix import LARGEST_BLOCK_ROWS, product_error
+from skdeepcluster.utils._stored import is_mapped
 
 X = text()
 

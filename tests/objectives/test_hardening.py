@@ -251,7 +251,7 @@ def test_blocks_do_not_change_the_target(monkeypatch):
     monkeypatch.setattr(_base, "_BLOCK_ELEMENTS", 10 * centers.numel())
     monkeypatch.setattr(_hardening, "student_t_log_q", spy)
     torch.testing.assert_close(objective.refresh(z), whole, rtol=1e-14, atol=0)
-    assert sizes == [10] * 10 + [1]
+    assert sizes == 2 * ([10] * 10 + [1])
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
