@@ -5,14 +5,10 @@ everything is imported, to what it then has plus `--allowance`. A fit that would
 the file, or make another type of it, breaks.
 """
 
-import contextlib
 import json
-import resource
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 import warnings
 from pathlib import Path
 
@@ -20,6 +16,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from benchmarks._data import thread_environment
+from benchmarks._memory import Peak, limit_private_memory, status
 from skdeepcluster import SphericalKMeans
 
 N_FEATURES = 768
@@ -81,34 +78,6 @@ def print_memory(answer, threads):
     )
 
 
-def status(name):
-    """A line of the process's status, in bytes."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{name}:"):
-            return 1024 * int(line.split()[1])
-    raise KeyError(name)
-
-
-class Peak(contextlib.AbstractContextManager):
-    """Samples the anonymous resident memory meanwhile."""
-
-    def __enter__(self):
-        self.peak, self.start = status("RssAnon"), time.perf_counter()
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._sample, daemon=True)
-        self._thread.start()
-        return self
-
-    def _sample(self):
-        while not self._ended.wait(0.005):
-            self.peak = max(self.peak, status("RssAnon"))
-
-    def __exit__(self, *error):
-        self.seconds = time.perf_counter() - self.start
-        self._ended.set()
-        self._thread.join()
-
-
 def read_once(X):
     """What a pass over the file costs by itself."""
     for start in range(0, len(X), _WRITTEN_ROWS):
@@ -121,8 +90,7 @@ def measure(settings):
     shape = settings["n_rows"], N_FEATURES
     X = np.memmap(settings["path"], dtype=np.float16, mode="r", shape=shape)
     anonymous = status("RssAnon")
-    limit = status("VmData") + int(settings["allowance"] * 1e9)
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    limit = limit_private_memory(settings["allowance"])
     params = {"n_clusters": 8, "init": "random", "n_init": 1, "random_state": 0}
     params["device"] = "cpu"
     steps, models = {}, {}

@@ -20,8 +20,8 @@ import numpy as np
 import torch
 
 from benchmarks._data import load
+from benchmarks._memory import Peak, status
 from benchmarks._spherical_data import newsgroups
-from benchmarks._spherical_memory import Peak, status
 from skdeepcluster import DEC
 
 

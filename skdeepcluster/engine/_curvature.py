@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from skdeepcluster.engine._phases import OptimizerSpec
-from skdeepcluster.engine._rows import Rows
+from skdeepcluster.engine._rows import Rows, SparseRows
 
 _CURVATURE_ROWS = 2048
 _POWER_ITERATIONS = 30
@@ -86,15 +87,65 @@ def _relative(x: Rows, rate: float, weight: Tensor | None) -> float:
 def largest_eigenvalue(x: Rows, weight: Tensor | None = None) -> float:
     """Largest eigenvalue of the second moments of (evenly spaced) rows of `x`."""
     step = max(1, len(x) // _CURVATURE_ROWS)
-    rows = x[::step].cpu().double()
-    if weight is not None:
-        rows *= weight[::step].cpu().double().sqrt()[:, None]
-    direction = rows[rows.square().sum(dim=1).argmax()]
+    heavy = None if weight is None else weight[::step].cpu().double()
+    rows = _sample(x, step, heavy)
+    direction = rows.longest()
     value = 0.0
     for _ in range(_POWER_ITERATIONS):
         norm = direction.norm()
         if norm == 0:
             return 0.0
-        direction = rows.T @ (rows @ (direction / norm)) / len(rows)
+        direction = rows.moments_times(direction / norm)
         value = float(direction.norm())
     return value
+
+
+def _sample(x: Rows, step: int, weight: Tensor | None) -> _DenseSample | _SparseSample:
+    if isinstance(x, SparseRows):
+        return _SparseSample(x, step, weight)
+    return _DenseSample(x, step, weight)
+
+
+class _DenseSample:
+    """Evenly spaced rows, in float64, each times the root of its weight."""
+
+    def __init__(self, x: Rows, step: int, weight: Tensor | None) -> None:
+        self.rows = x[::step].cpu().double()
+        if weight is not None:
+            self.rows *= weight.sqrt()[:, None]
+
+    def longest(self) -> Tensor:
+        """The row of the largest norm, (d,)."""
+        return self.rows[self.rows.square().sum(dim=1).argmax()]
+
+    def moments_times(self, direction: Tensor) -> Tensor:
+        """Product of the second moments, (d, d), with a vector."""
+        return self.rows.T @ (self.rows @ direction) / len(self.rows)
+
+
+class _SparseSample:
+    """The same of sparse rows: as dense ones some thousand would fill the memory.
+
+    A row is its sparse part, scaled but not shifted, and the shift that all rows share.
+    """
+
+    def __init__(self, x: SparseRows, step: int, weight: Tensor | None) -> None:
+        self.sparse = x.uncentred()[::step].astype(np.float64)
+        self.shift = x.shift.cpu().double().numpy()
+        n_rows = self.sparse.shape[0]
+        self.weight = np.ones(n_rows) if weight is None else weight.numpy()
+
+    def longest(self) -> Tensor:
+        """The row of the largest norm, (d,)."""
+        squared = self.sparse.multiply(self.sparse).sum(axis=1)
+        squared = squared + 2 * (self.sparse @ self.shift) + self.shift @ self.shift
+        first = int((self.weight * squared).argmax())
+        row = self.sparse[[first]].toarray()[0] + self.shift
+        return torch.from_numpy(np.sqrt(self.weight[first]) * row)
+
+    def moments_times(self, direction: Tensor) -> Tensor:
+        """Product of the second moments, (d, d), with a vector."""
+        along = direction.numpy()
+        u = self.weight * (self.sparse @ along + self.shift @ along)
+        product = self.sparse.T @ u + u.sum() * self.shift
+        return torch.from_numpy(product / len(u))

@@ -67,7 +67,8 @@ class SparseRows:
         self.dtype = compute.dtype
         self._numpy_dtype = compute.numpy_dtype
         zeros = scaling.apply(np.zeros((1, X.shape[1])), self._numpy_dtype)
-        self._zeros = torch.from_numpy(zeros).to(self.device)
+        #: What a zero becomes in each column, (n_features,).
+        self.shift = torch.from_numpy(zeros[0]).to(self.device)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -93,7 +94,7 @@ class SparseRows:
         values = self._scaled(part)
         row = np.repeat(np.arange(part.shape[0]), np.diff(part.indptr))
         places = torch.from_numpy(row * part.shape[1] + part.indices)
-        dense = self._zeros.repeat(part.shape[0], 1)
+        dense = self.shift.repeat(part.shape[0], 1)
         dense.view(-1)[places.to(self.device)] = torch.from_numpy(values).to(dense)
         return dense
 

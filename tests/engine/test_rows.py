@@ -6,6 +6,7 @@ import scipy.sparse as sp
 import torch
 
 from skdeepcluster.engine import Compute, Scaling, SparseRows
+from skdeepcluster.engine._curvature import largest_eigenvalue
 
 
 def sparse(n=40, d=7, dtype=np.float64, seed=0):
@@ -82,3 +83,17 @@ def test_overflow_is_refused():
     )
     with pytest.raises(ValueError, match="overflow float32 once scaled"):
         rows[:2]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_curvature_of_sparse_rows(weighted):
+    X = sparse()
+    weight = torch.arange(40.0) % 5 if weighted else None
+    scaling, compute = Scaling.fit(X), Compute.resolve("cpu", "float64")
+    rows = SparseRows(sp.csr_array(X), scaling, compute)
+    found = largest_eigenvalue(rows, weight)
+    dense = torch.from_numpy(scaling.apply(X, np.float64))
+    assert found == pytest.approx(largest_eigenvalue(dense, weight), rel=1e-12)
+    heavy = np.ones(40) if weight is None else weight.numpy()
+    moments = dense.numpy().T @ (heavy[:, None] * dense.numpy()) / 40
+    assert found == pytest.approx(np.linalg.eigvalsh(moments)[-1], rel=0.05)
