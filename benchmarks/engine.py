@@ -35,7 +35,7 @@ import torch
 
 from benchmarks._engine_loops import NETWORKS, SPECS
 from benchmarks._engine_profile import report_profile
-from benchmarks._engine_steps import report_late, report_steps
+from benchmarks._engine_steps import EARLY, report_late, report_steps
 from benchmarks._machine import describe
 from benchmarks._peer import METHODS, report_peer
 from benchmarks.paper_tables import parse_parameter
@@ -49,7 +49,10 @@ def parse_arguments(arguments=None):
     add("--peer", action="store_true", help="whole fits beside ClustPy's instead")
     add_steps(parser.add_argument_group("steps and profile"))
     add_peer(parser.add_argument_group("peer"))
-    return parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
+    if 0 < args.late_steps < 2 * EARLY[1]:
+        parser.error(f"--late-steps must be 0 or at least {2 * EARLY[1]}")
+    return args
 
 
 def add_steps(group):
