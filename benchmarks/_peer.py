@@ -1,22 +1,104 @@
-"""Whole fits beside ClustPy's DEC: the ``--peer`` part of `engine_overhead`."""
+"""Whole fits beside ClustPy's: the ``--peer`` part of `benchmarks.engine`."""
 
 import json
 import statistics
 import subprocess
 import sys
 import tempfile
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks._data import load, thread_environment
+from benchmarks._engine_loops import EMBEDDING_SIZE, HIDDEN
+from benchmarks._rows import Rows
 from benchmarks.paper_tables import scores, spread
 from skdeepcluster.engine import Scaling
 
+# ClustPy's name -> ours.
+METHODS = {"DEC": "DEC", "IDEC": "IDEC", "DCN": "DCN", "DKM": "DeepKMeans"}
+PACKAGES = ("skdeepcluster", "clustpy")
+BATCH_SIZE = 256
+GROUP = ("dataset", "n_samples", "scale", "method", "mode", "params")
+
+HEADER = (
+    "| data | method | setting | package | seconds | epochs | ACC | NMI "
+    "| ACC of soft labels | time, ours / theirs |\n" + 10 * "|---" + "|"
+)
+EXPLANATION = """\
+Mean ± standard deviation over the seeds. ClustPy's labels are those of a last k-means
+on the embedding, its soft labels those of the method itself, which are our labels. The
+ratio of times is the median over the seeds, with the smallest and the largest."""
+
+
+def report_peer(args):
+    """Fit what is not in the output yet, in pairs; then the table."""
+    rows = Rows(args.output)
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for dataset in args.datasets:
+            X, y = load_rows(args, dataset)
+            data = str(Path(folder) / f"{dataset}.npz")
+            np.savez(data, X=X)
+            for seed in range(args.repeats):
+                for method in args.methods:
+                    job = describe_job(args, dataset, X, method, seed)
+                    if len(rows.find(**job)) < len(PACKAGES):
+                        for row in fit_pair(args, job, data, y):
+                            rows.add(row)
+                    found += rows.find(**job)
+    print_table(found)
+
+
+def load_rows(args, dataset):
+    X, y = load(dataset, dense=True)
+    X, y = X[: args.rows], y[: args.rows]
+    return (Scaling.fit(X).apply(X) if args.scale == "rms" else X), y
+
+
+def describe_job(args, dataset, X, method, seed):
+    """What a pair of fits is known by."""
+    epochs = f"{args.pretrain_epochs} + {args.clustering_epochs} epochs"
+    return {
+        "dataset": dataset,
+        "n_samples": len(X),
+        "scale": args.scale,
+        "method": method,
+        "mode": "defaults" if args.defaults else epochs,
+        "params": json.dumps(dict(args.params)),
+        "threads": args.threads,
+        "seed": seed,
+    }
+
+
+def fit_pair(args, job, data, y):
+    """Rows of both packages; who goes first alternates with the seed."""
+    settings = {
+        "method": job["method"],
+        "own": METHODS[job["method"]],
+        "n_clusters": len(np.unique(y)),
+        "hidden": HIDDEN,
+        "embedding_size": EMBEDDING_SIZE,
+        "batch_size": BATCH_SIZE,
+        "pretrain_epochs": args.pretrain_epochs,
+        "clustering_epochs": args.clustering_epochs,
+        "params": dict(args.params),
+        "seed": job["seed"],
+        "defaults": args.defaults,
+    }
+    pythons = {"skdeepcluster": sys.executable, "clustpy": args.peer_python}
+    rows = []
+    for package in PACKAGES[:: 1 if job["seed"] % 2 == 0 else -1]:
+        fit = fit_in_process(pythons[package], package, data, settings, args.threads)
+        rows.append({**job, "package": package, **evaluate(fit, y)})
+        print(json.dumps(rows[-1]), flush=True)
+    return rows
+
 
 def fit_in_process(python, package, data, settings, threads):
-    """One fit of `_clustpy_dec.py`; its arrays."""
-    script = Path(__file__).with_name("_clustpy_dec.py")
+    """One fit of `_peer_fit.py`; its arrays."""
+    script = Path(__file__).with_name("_peer_fit.py")
     root = str(script.parents[1])
     environment = {
         **thread_environment(threads),
@@ -31,59 +113,44 @@ def fit_in_process(python, package, data, settings, threads):
         return dict(np.load(output))
 
 
-def report_peer(args):
-    """Whole fits, alternating, one line each, then the summary."""
-    X, y = load(args.dataset, dense=True)
-    X, y = X[: args.rows], y[: args.rows]
-    if args.scale == "rms":
-        X = Scaling.fit(X).apply(X)
-    settings = {
-        "n_features": X.shape[1],
-        "n_clusters": len(np.unique(y)),
-        "hidden": args.hidden,
-        "embedding_size": args.embedding_size,
-        "batch_size": args.batch_sizes[0],
-        "pretrain_epochs": args.pretrain_epochs,
-        "clustering_epochs": args.clustering_epochs,
-        "params": dict(args.params),
-    }
-    pythons = {"skdeepcluster": sys.executable, "clustpy": args.peer_python}
-    results = {package: [] for package in pythons}
-    with tempfile.TemporaryDirectory() as folder:
-        data = str(Path(folder) / "data.npz")
-        np.savez(data, X=X)
-        for seed in range(args.repeats):
-            # Who goes first alternates too.
-            for package in list(pythons)[:: 1 if seed % 2 == 0 else -1]:
-                run = {**settings, "seed": seed}
-                fit = fit_in_process(pythons[package], package, data, run, args.threads)
-                results[package].append(evaluate(fit, y))
-                print(f"{package} seed {seed}: {results[package][-1]}", flush=True)
-    print_peer(args, X, results)
-
-
 def evaluate(fit, y):
-    """Numbers of one fit; `soft_acc` is of the argmax of q."""
+    """Numbers of one fit; `soft_acc` is of the soft labels."""
     labels, soft_labels = fit.pop("labels"), fit.pop("soft_labels")
     numbers = {name: value.item() for name, value in fit.items()}
     return {**numbers, **scores(y, labels), "soft_acc": scores(y, soft_labels)["acc"]}
 
 
-def print_peer(args, X, results):
-    print(
-        f"\n{args.dataset}, {X.shape[0]} x {X.shape[1]}, pixels as {args.scale!r}, "
-        f"{args.pretrain_epochs} + {args.clustering_epochs} epochs, batch "
-        f"{args.batch_sizes[0]}, {args.threads} threads, {args.repeats} seeds\n\n"
-        "| package | seconds | ACC | NMI | ACC of argmax q |\n|---|---|---|---|---|"
-    )
-    for fits in results.values():
-        names = ("acc", "nmi", "soft_acc")
-        cells = [spread([f[name] for f in fits]) for name in names]
-        seconds = spread([f["seconds"] for f in fits], digits=1)
-        print(f"| {fits[0]['versions']} | {seconds} | {' | '.join(cells)} |")
-    pairs = zip(*results.values(), strict=True)
-    ratios = [own["seconds"] / theirs["seconds"] for own, theirs in pairs]
-    print(
-        f"\nours / theirs, time, pair by pair: median {statistics.median(ratios):.2f}, "
-        f"from {min(ratios):.2f} to {max(ratios):.2f}"
-    )
+def print_table(rows):
+    groups = defaultdict(list)
+    for row in rows:
+        groups[tuple(row[name] for name in GROUP)].append(row)
+    versions = dict.fromkeys(row["versions"] for row in rows)
+    print(f"\n{'; '.join(versions)}\n\n{HEADER}")
+    for group in groups.values():
+        for package in PACKAGES:
+            print(line(package, group))
+    print(f"\n{EXPLANATION}")
+
+
+def line(package, group):
+    """One package in one group of paired fits."""
+    fits = [row for row in group if row["package"] == package]
+    first = fits[0]
+    data = f"{first['dataset']} ({first['n_samples']} rows)"
+    cells = [data, first["method"], first["mode"], package]
+    cells.append(spread([fit["seconds"] for fit in fits], digits=1))
+    cells.append(" or ".join(dict.fromkeys(fit["epochs"] for fit in fits)))
+    for name in ("acc", "nmi", "soft_acc"):
+        cells.append(spread([fit[name] for fit in fits]))
+    cells.append(time_ratio(group) if package == PACKAGES[0] else "")
+    return f"| {' | '.join(cells)} |"
+
+
+def time_ratio(group):
+    """Ours over theirs, seed by seed."""
+    seconds = {(row["package"], row["seed"]): row["seconds"] for row in group}
+    seeds = {seed for _, seed in seconds}
+    own, theirs = PACKAGES
+    ratios = [seconds[own, seed] / seconds[theirs, seed] for seed in seeds]
+    middle = statistics.median(ratios)
+    return f"{middle:.2f} ({min(ratios):.2f} to {max(ratios):.2f})"

@@ -22,7 +22,7 @@ import torch
 from sklearn.model_selection import train_test_split
 
 from benchmarks._data import load
-from benchmarks._spherical_rows import Rows
+from benchmarks._rows import Rows
 from skdeepcluster import CentroidClassifier
 from skdeepcluster.architectures import ConvAutoencoder
 from skdeepcluster.robustness import attack_report, fgsm, pgd

@@ -22,16 +22,14 @@ the file has them.
 """
 
 import argparse
-import importlib.metadata
-import os
-import platform
 import sys
 from pathlib import Path
 
+from benchmarks._machine import describe
+from benchmarks._rows import Rows
 from benchmarks._spherical_data import QUALITY_NAMES, SPEED_NAMES
 from benchmarks._spherical_memory import report_memory
 from benchmarks._spherical_quality import report_quality, report_re0
-from benchmarks._spherical_rows import Rows
 from benchmarks._spherical_speed import find_faiss, report_speed
 
 PARTS = {
@@ -41,24 +39,6 @@ PARTS = {
     "speed": report_speed,
 }
 PACKAGES = ("skdeepcluster", "scikit-learn", "torch", "numpy", "scipy")
-
-
-def describe():
-    """Versions, cores, and what the processor has for bfloat16."""
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
-    path = Path("/proc/cpuinfo")
-    text = path.read_text() if path.is_file() else ""
-    flags = {
-        flag for line in text.splitlines() if "flags" in line for flag in line.split()
-    }
-    models = [line for line in text.splitlines() if line.startswith("model name")]
-    model = models[0].split(":")[1].strip() if models else platform.processor()
-    units = "yes" if "amx_bf16" in flags else "no"
-    vectors = "yes" if "avx512_bf16" in flags else "no"
-    return (
-        f"{', '.join(versions)}; {model}, {os.cpu_count()} cores; matrix units for "
-        f"bfloat16 (amx_bf16): {units}, vector instructions (avx512_bf16): {vectors}"
-    )
 
 
 def parse_arguments(arguments=None):
@@ -103,7 +83,7 @@ def main(arguments=None):
     if "speed" in parts:
         args.peer_python = find_faiss(args.peer_python)
     command = " ".join(["python -m benchmarks.spherical", *(arguments or sys.argv[1:])])
-    print(f"```\n{command}\n```\n{describe()}", flush=True)
+    print(f"```\n{command}\n```\n{describe(PACKAGES)}", flush=True)
     rows = Rows(args.output)
     for part in parts:
         PARTS[part](choose_datasets(args, part), rows)

@@ -1,4 +1,4 @@
-"""Finished rows of `benchmarks.spherical`, kept in a file where one is given."""
+"""Finished rows of a benchmark, kept in a file where one is given."""
 
 import json
 
