@@ -110,9 +110,8 @@ class _DenseSample:
     """Evenly spaced rows, in float64, each times the root of its weight."""
 
     def __init__(self, x: Rows, step: int, weight: Tensor | None) -> None:
-        self.rows = x[::step].cpu().double()
-        if weight is not None:
-            self.rows *= weight.sqrt()[:, None]
+        rows = x[::step].cpu().double()  # perhaps a view
+        self.rows = rows if weight is None else rows * weight.sqrt()[:, None]
 
     def longest(self) -> Tensor:
         """The row of the largest norm, (d,)."""

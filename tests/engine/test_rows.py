@@ -93,7 +93,9 @@ def test_curvature_of_sparse_rows(weighted):
     rows = SparseRows(sp.csr_array(X), scaling, compute)
     found = largest_eigenvalue(rows, weight)
     dense = torch.from_numpy(scaling.apply(X, np.float64))
+    before = dense.clone()
     assert found == pytest.approx(largest_eigenvalue(dense, weight), rel=1e-12)
+    assert torch.equal(dense, before)
     heavy = np.ones(40) if weight is None else weight.numpy()
     moments = dense.numpy().T @ (heavy[:, None] * dense.numpy()) / 40
     assert found == pytest.approx(np.linalg.eigvalsh(moments)[-1], rel=0.05)
