@@ -18,6 +18,7 @@ from skdeepcluster.engine._net import TrainingDivergedError
 from skdeepcluster.engine._random import RandomStreams
 from skdeepcluster.engine._states import (
     State,
+    check_plain,
     objectives_of,
     restore_trainer,
     trainer_state,
@@ -175,6 +176,7 @@ class Checkpoints:
             "running": running,
             "trainer": trainer_state(self._trainer, self._objectives),
         }
+        check_plain(state, "")
         _replace(self.path, state)
         self._written_at = time.monotonic()
 

@@ -141,7 +141,7 @@ def _described_module(module: nn.Module) -> Any:
         settings = {
             key: value
             for key, value in vars(part).items()
-            if key not in _MODULE_PARTS and not key.endswith("_hooks")
+            if key not in _MODULE_PARTS and "_hooks" not in key
         }
         layers.append((name, class_path(part), _described_items(settings)))
     tensors = [*module.named_parameters(), *module.named_buffers()]
