@@ -42,6 +42,7 @@ WRONG = [
     ("precision", "float16"),
     ("memory", 3),
     ("pretrained", 3),
+    ("checkpoint_dir", 3),
     ("random_state", "seed"),
 ]
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
+import os
 from numbers import Integral, Real
 
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.frozen import FrozenEstimator
-from sklearn.utils.validation import check_is_fitted, check_memory
+from sklearn.utils.validation import check_memory
 
-from skdeepcluster.architectures import DEFAULT_EMBEDDING_SIZE, ConcatenatedLayers
+from skdeepcluster.architectures import DEFAULT_EMBEDDING_SIZE
+from skdeepcluster.deep._checkpointing import open_checkpoints
 from skdeepcluster.deep._inference import EmbeddingMixin, all_rows, valid_rows
+from skdeepcluster.deep._pretrained import copy_pretrained
 from skdeepcluster.deep._weights import TrainingRows
 from skdeepcluster.engine import (
     OPTIMIZERS,
@@ -24,7 +26,6 @@ from skdeepcluster.engine import (
     Phase,
     Pretraining,
     PretrainingCache,
-    RandomStreams,
     Scaling,
     Trainer,
     build_network,
@@ -81,6 +82,7 @@ class BaseDeepEstimator(
         "precision": [StrOptions(set(PRECISIONS))],
         "memory": [str, HasMethods(["cache"]), None],
         "pretrained": [HasMethods(["fit", "transform"]), None],
+        "checkpoint_dir": [str, os.PathLike, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -127,8 +129,9 @@ class BaseDeepEstimator(
         with verbosity(self.verbose):
             observer.fit_begins()
             trainer = self._make_trainer(rows, observer)
-            self._run_phases(trainer, rows)
-            observer.fit_ends()
+            with trainer.checkpoints:
+                self._run_phases(trainer, rows)
+                observer.fit_ends()
         return self
 
     def _validate_training_data(self, X):
@@ -142,7 +145,8 @@ class BaseDeepEstimator(
     def _make_trainer(self, rows, observer):
         X, weight = rows.X, rows.weight
         compute = Compute.resolve(self.device, self.precision)
-        streams = RandomStreams.from_random_state(self.random_state)
+        checkpoints = open_checkpoints(self, self._data(rows), compute)
+        streams = checkpoints.streams
         self._scaling, network = self._make_network(rows, streams)
         self._n_features_out = embedding_size_of(network, X.shape[1])
         with memory_errors("all rows do not fit on it: use device='cpu'"):
@@ -159,12 +163,19 @@ class BaseDeepEstimator(
             snapshot=self._fitted_attributes,
             cache=self._make_cache(rows, streams, compute),
             weight=weight,
+            checkpoints=checkpoints,
         )
+
+    def _data(self, rows):
+        """Everything that a fit learns from, as arrays."""
+        return rows.given, rows.weight, rows.place
 
     def _make_network(self, rows, streams):
         X = rows.X
         if self.pretrained is not None:
-            return self._copy_pretrained(X)
+            return copy_pretrained(
+                self.pretrained, X.shape[1], self.embedding_size, self._decodes
+            )
         network = build_network(
             self.architecture,
             self.hidden_layer_sizes,
@@ -178,41 +189,6 @@ class BaseDeepEstimator(
     def _default_embedding_size(self):
         """Size of the embedding where neither user nor architecture has one."""
         return DEFAULT_EMBEDDING_SIZE
-
-    def _copy_pretrained(self, X):
-        source = self.pretrained
-        if isinstance(source, FrozenEstimator):
-            source = source.estimator
-        if not isinstance(source, BaseDeepEstimator):
-            raise TypeError(
-                "The 'pretrained' parameter must be a fitted deep estimator of this "
-                f"package, or a FrozenEstimator of one. Got {type(source).__name__}."
-            )
-        check_is_fitted(
-            source,
-            msg="The 'pretrained' %(name)s is not fitted. Where an estimator is "
-            "cloned, as in a search, pass FrozenEstimator(fitted).",
-        )
-        if source.n_features_in_ != X.shape[1]:
-            raise ValueError(
-                f"X has {X.shape[1]} features, but 'pretrained' was fitted with "
-                f"{source.n_features_in_} features."
-            )
-        network = source.module_
-        if isinstance(network, ConcatenatedLayers):  # a representation, not a network
-            network = network.network
-        size = embedding_size_of(network, X.shape[1])
-        if self.embedding_size not in (None, size):
-            raise ValueError(
-                f"embedding_size={self.embedding_size} conflicts with 'pretrained', "
-                f"whose embedding has {size} columns: pass {size} or None."
-            )
-        if self._decodes and not hasattr(network, "decode"):
-            raise TypeError(
-                "The 'pretrained' parameter must be an estimator whose network has a "
-                f"decoder. Got {type(source).__name__}."
-            )
-        return source._scaling, copy.deepcopy(network).requires_grad_(True)
 
     def _make_cache(self, rows, streams, compute):
         unused = self.pretrained is not None
@@ -270,6 +246,7 @@ class BaseDeepEstimator(
     def _run_phases(self, trainer, rows):
         self.history_ = {}
         phases = list(self._phases(Budget(rows.X.shape[0], self.batch_size)))
+        trainer.checkpoints.bind(trainer, phases)
         for phase in phases:
             self.history_[phase.name] = phase.run(trainer)
         self._finish(trainer, phases[-1].model, rows)

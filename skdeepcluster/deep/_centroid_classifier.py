@@ -82,6 +82,7 @@ class CentroidClassifier(ConfidenceMixin, BaseDeepClassifier):
     pretrained : estimator, default=None
         A fitted deep estimator of this package whose encoder and scaling are copied;
         `architecture` and `hidden_layer_sizes` are not used then.
+    {checkpoint_dir}
     random_state : int, RandomState instance or None, default=None
         Seed of weights and batches. The same int gives the same bits on the CPU with
         the same number of threads. Global generators are neither read nor moved.
@@ -181,6 +182,7 @@ class CentroidClassifier(ConfidenceMixin, BaseDeepClassifier):
         device="auto",
         precision="float32",
         pretrained=None,
+        checkpoint_dir=None,
         random_state=None,
         verbose=0,
     ):
@@ -200,6 +202,7 @@ class CentroidClassifier(ConfidenceMixin, BaseDeepClassifier):
         self.device = device
         self.precision = precision
         self.pretrained = pretrained
+        self.checkpoint_dir = checkpoint_dir
         self.random_state = random_state
         self.verbose = verbose
 

@@ -27,6 +27,7 @@ _SHARED = (
     "device",
     "precision",
     "pretrained",
+    "checkpoint_dir",
     "random_state",
     "verbose",
 )
@@ -89,6 +90,9 @@ class BaseDeepClassifier(ClassifierMixin, BaseDeepEstimator):
 
     def _make_cache(self, rows, streams, compute):
         return None  # nothing is pretrained
+
+    def _data(self, rows):
+        return *super()._data(rows), self._codes.numpy()
 
     def _default_embedding_size(self):
         return max(DEFAULT_EMBEDDING_SIZE, len(self.classes_))

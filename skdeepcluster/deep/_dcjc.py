@@ -109,6 +109,7 @@ class DCJC(BaseDeepClusterer):
         precision="float32",
         memory=None,
         pretrained=None,
+        checkpoint_dir=None,
         random_state=None,
         verbose=0,
     ):
@@ -134,6 +135,7 @@ class DCJC(BaseDeepClusterer):
         self.precision = precision
         self.memory = memory
         self.pretrained = pretrained
+        self.checkpoint_dir = checkpoint_dir
         self.random_state = random_state
         self.verbose = verbose
 

@@ -123,6 +123,7 @@ class DeepKMeans(BaseDeepClusterer):
         precision="float32",
         memory=None,
         pretrained=None,
+        checkpoint_dir=None,
         random_state=None,
         verbose=0,
     ):
@@ -149,6 +150,7 @@ class DeepKMeans(BaseDeepClusterer):
         self.precision = precision
         self.memory = memory
         self.pretrained = pretrained
+        self.checkpoint_dir = checkpoint_dir
         self.random_state = random_state
         self.verbose = verbose
 

@@ -107,6 +107,7 @@ class DEKM(BaseDeepClusterer):
         precision="float32",
         memory=None,
         pretrained=None,
+        checkpoint_dir=None,
         random_state=None,
         verbose=0,
     ):
@@ -130,6 +131,7 @@ class DEKM(BaseDeepClusterer):
         self.precision = precision
         self.memory = memory
         self.pretrained = pretrained
+        self.checkpoint_dir = checkpoint_dir
         self.random_state = random_state
         self.verbose = verbose
 

@@ -110,6 +110,7 @@ class IDEC(BaseDeepClusterer):
         precision="float32",
         memory=None,
         pretrained=None,
+        checkpoint_dir=None,
         random_state=None,
         verbose=0,
     ):
@@ -135,6 +136,7 @@ class IDEC(BaseDeepClusterer):
         self.precision = precision
         self.memory = memory
         self.pretrained = pretrained
+        self.checkpoint_dir = checkpoint_dir
         self.random_state = random_state
         self.verbose = verbose
 

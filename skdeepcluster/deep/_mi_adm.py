@@ -126,6 +126,7 @@ class MIADM(BaseDiscriminativeClusterer):
         precision="float32",
         memory=None,
         pretrained=None,
+        checkpoint_dir=None,
         random_state=None,
         verbose=0,
     ):
@@ -154,6 +155,7 @@ class MIADM(BaseDiscriminativeClusterer):
         self.precision = precision
         self.memory = memory
         self.pretrained = pretrained
+        self.checkpoint_dir = checkpoint_dir
         self.random_state = random_state
         self.verbose = verbose
 

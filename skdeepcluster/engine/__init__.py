@@ -1,6 +1,7 @@
 """How it is trained: the only place that imports skorch."""
 
 from skdeepcluster.engine._callbacks import Observer, verbosity
+from skdeepcluster.engine._checkpoints import Checkpoints
 from skdeepcluster.engine._devices import (
     PRECISIONS,
     Compute,
@@ -8,11 +9,17 @@ from skdeepcluster.engine._devices import (
     memory_errors,
     reuse_host_memory,
 )
+from skdeepcluster.engine._fingerprints import (
+    circumstances,
+    data_in_words,
+    in_words,
+)
 from skdeepcluster.engine._inference import blocks_of, map_blocks
 from skdeepcluster.engine._net import TrainingDivergedError
 from skdeepcluster.engine._network import (
     build_network,
     cache_key,
+    class_path,
     embedding_size_of,
 )
 from skdeepcluster.engine._phases import (
@@ -41,6 +48,7 @@ __all__ = [
     "PRECISIONS",
     "PRETRAININGS",
     "Budget",
+    "Checkpoints",
     "Compute",
     "DataScaleWarning",
     "LabelChange",
@@ -61,7 +69,11 @@ __all__ = [
     "blocks_of",
     "build_network",
     "cache_key",
+    "circumstances",
+    "class_path",
+    "data_in_words",
     "embedding_size_of",
+    "in_words",
     "is_available",
     "label_change",
     "map_blocks",

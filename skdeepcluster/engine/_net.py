@@ -46,6 +46,8 @@ class PhaseNet(NeuralNet):
         ``before_epoch(epoch)`` before each epoch, from 0.
     after_step : callable
         ``after_step(step, epoch)`` after each step; True ends the phase.
+    after_epoch : callable
+        Called after each epoch but one that is the last by `after_step` or a callback.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class PhaseNet(NeuralNet):
         make_optimizer: Callable[[list[nn.Parameter]], Optimizer],
         before_epoch: Callable[[int], None],
         after_step: Callable[[int, int], bool],
+        after_epoch: Callable[[], None],
         device: torch.device,
         callbacks: list[Any],
     ) -> None:
@@ -72,16 +75,40 @@ class PhaseNet(NeuralNet):
         self.make_optimizer = make_optimizer
         self.before_epoch = before_epoch
         self.after_step = after_step
+        self.after_epoch = after_epoch
 
-    def train(self, batches: Any, epochs: int) -> PhaseNet:
-        """Run at most `epochs` passes over `batches`."""
+    def train(
+        self, batches: Any, epochs: int, earlier: dict[str, Any] | None = None
+    ) -> PhaseNet:
+        """Run at most `epochs` passes over `batches`, those before `earlier` included.
+
+        `earlier` is the ``state`` after one of them, from which the others go on.
+        """
         self.initialize()
         self.steps = 0
+        if earlier is not None:
+            self._restore(earlier)
         try:
-            self.fit_loop(batches, epochs=epochs)
+            self.fit_loop(batches, epochs=epochs - len(self.history))
         except EndOfPhase:
             pass
         return self
+
+    def state(self) -> dict[str, Any]:
+        """What the next epoch goes on from, beside weights and random generators."""
+        return {
+            "losses": self.history[:, "train_loss"],
+            "steps": self.steps,
+            "optimizer": self.optimizer_.state_dict(),
+        }
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        for epoch, loss in enumerate(state["losses"], start=1):
+            self.history.new_epoch()
+            self.history.record("epoch", epoch)
+            self.history.record("train_loss", loss)
+        self.steps = state["steps"]
+        self.optimizer_.load_state_dict(state["optimizer"])
 
     def get_default_callbacks(self) -> list[Any]:
         """None of skorch's own: they print and keep every batch."""
@@ -147,8 +174,10 @@ class PhaseNet(NeuralNet):
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """As skorch, and leave the loop once all have seen the last epoch end."""
         super().notify(method_name, **cb_kwargs)
-        if method_name == "on_epoch_end" and self.stopping:
-            raise EndOfPhase
+        if method_name == "on_epoch_end":
+            if self.stopping:
+                raise EndOfPhase
+            self.after_epoch()
 
 
 @torch.no_grad()

@@ -152,10 +152,10 @@ def cache_key(
         described: Any = _describe_module(architecture)
     else:
         architecture = architecture or MLPAutoencoder(hidden_layer_sizes)
-        described = (_class_path(architecture), vars(architecture))
+        described = (class_path(architecture), vars(architecture))
     return {
         "format": _CACHE_FORMAT,
-        "data": joblib.hash(_contents(X)),
+        "data": data_hash(X),
         "architecture": joblib.hash(described),
         "embedding_size": embedding_size,
         "batch_size": batch_size,
@@ -165,6 +165,11 @@ def cache_key(
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
+
+
+def data_hash(X: Any) -> str:
+    """Hash of rows, or of a tuple of arrays, by what they hold."""
+    return str(joblib.hash(_contents(X)))
 
 
 def _contents(X: Any) -> Any:
@@ -183,7 +188,7 @@ def _describe_module(module: nn.Module) -> Any:
     """
     state = {"_parameters", "_buffers", "_modules"}
     layers = [
-        (name, _class_path(m), {k: v for k, v in vars(m).items() if k not in state})
+        (name, class_path(m), {k: v for k, v in vars(m).items() if k not in state})
         for name, m in module.named_modules()
     ]
     tensors = [
@@ -193,5 +198,6 @@ def _describe_module(module: nn.Module) -> Any:
     return layers, tensors
 
 
-def _class_path(instance: Any) -> str:
+def class_path(instance: Any) -> str:
+    """Where the class of an instance is."""
     return f"{type(instance).__module__}.{type(instance).__qualname__}"

@@ -227,7 +227,9 @@ class Reclustering:
 
     def run(self, trainer: Trainer) -> dict[str, Any]:
         """Replace the centres; returns the history, which is the labels' change."""
-        return {"label_change": [trainer.recluster(self.clustering)]}
+        return trainer.checkpoints.once(
+            self.name, lambda: {"label_change": [trainer.recluster(self.clustering)]}
+        )
 
 
 def overrides(objective: Objective, hook: str) -> bool:

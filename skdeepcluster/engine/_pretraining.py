@@ -55,6 +55,10 @@ class Pretraining:
         """Train, or take the result of the same training from the cache."""
         if not has_parameters(trainer.network):
             return {"loss": []}
+        whole = f"{self.name}/whole"  # with its layers, or from the cache
+        return trainer.checkpoints.once(whole, lambda: self._run(trainer))
+
+    def _run(self, trainer: Trainer) -> dict[str, Any]:
         cache = trainer.cache
         if cache is None:
             return self._train(trainer)

@@ -24,6 +24,7 @@ from skdeepcluster.engine._phases import (
     overrides,
     weighted_mean,
 )
+from skdeepcluster.engine._states import State
 from skdeepcluster.objectives import Batch, Objective
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ class PhaseProgress:
         self.moving = [o for o in phase.objectives if overrides(o, "after_step")]
         self.viewing = {o for o in phase.objectives if overrides(o, "view")}
         self.factors = factors_at(phase, 0)
-        self.noise: torch.Generator
+        self.generators: dict[str, torch.Generator] = {}
+        self.earlier: State | None = None
 
     def begin(self) -> None:
         """Initialise the objectives and, where the phase refreshes, their targets."""
@@ -74,16 +76,30 @@ class PhaseProgress:
             self.history.update(update_step=[], label_change=[])
             self.refresh(z)
 
+    def state(self) -> State:
+        """What the next epoch goes on from, beside network and objectives."""
+        return {
+            "net": None if self.net is None else self.net.state(),
+            "generators": {k: g.get_state() for k, g in self.generators.items()},
+            "targets": [self.targets.get(o) for o in self.phase.objectives],
+            "labels": self.labels,
+            "window": self.window and (self.window.step, self.window.labels),
+            "history": self.history,
+        }
+
+    def restore(self, earlier: State) -> None:
+        """Begin from the `state` after an earlier epoch."""
+        self.earlier = earlier
+        targets = zip(self.phase.objectives, earlier["targets"], strict=True)
+        self.targets = {o: target for o, target in targets if target is not None}
+        self.labels, self.history = earlier["labels"], earlier["history"]
+        if self.window is not None:
+            self.window.step, self.window.labels = earlier["window"]
+
     def train(self) -> None:
         """Run the epochs of the phase."""
         trainer, phase = self.trainer, self.phase
-        dropout_stream = trainer.streams.generator(
-            f"dropout/{phase.name}", trainer.compute.device.type
-        )
-        shuffle_stream = trainer.streams.generator(f"batches/{phase.name}")
-        self.noise = trainer.streams.generator(
-            f"noise/{phase.name}", trainer.compute.device.type
-        )
+        self.generators = self._make_generators()
         reporter = EpochReporter(trainer.observer, phase.name, self._snapshot())
         self.net = PhaseNet(
             trainer.network,
@@ -92,18 +108,37 @@ class PhaseProgress:
             make_optimizer=self._make_optimizer,
             before_epoch=self.before_epoch,
             after_step=self.after_step,
+            after_epoch=lambda: trainer.checkpoints.epoch_ends(phase.name, self.state),
             device=trainer.compute.device,
             callbacks=[reporter],
         )
-        set_dropout_generator(trainer.network, dropout_stream)
+        set_dropout_generator(trainer.network, self.generators["dropout"])
         try:
             self.net.train(
-                shuffled_batches(trainer.x, trainer.batch_size, shuffle_stream),
+                shuffled_batches(
+                    trainer.x, trainer.batch_size, self.generators["batches"]
+                ),
                 phase.epochs,
+                self.earlier and self.earlier["net"],
             )
         finally:
             set_dropout_generator(trainer.network, None)
         self.history["loss"] = list(self.net.history[:, "train_loss"])
+
+    def _make_generators(self) -> dict[str, torch.Generator]:
+        device = self.trainer.compute.device.type
+        generators = {
+            purpose: self.trainer.streams.generator(f"{purpose}/{self.phase.name}", on)
+            for purpose, on in [
+                ("dropout", device),
+                ("batches", "cpu"),
+                ("noise", device),
+            ]
+        }
+        if self.earlier is not None:
+            for purpose, generator in generators.items():
+                generator.set_state(self.earlier["generators"][purpose])
+        return generators
 
     def loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         """Weighted sum of the phase's losses on a batch of rows."""
@@ -208,7 +243,7 @@ class PhaseProgress:
 
     def _with_view(self, objective: Objective) -> Batch:
         """The batch with the embedding, and reconstruction, of the loss's own view."""
-        z = self.trainer.encode(objective.view(self.batch.x, self.noise))
+        z = self.trainer.encode(objective.view(self.batch.x, self.generators["noise"]))
         x_hat = self.trainer.decode(z) if objective.needs_reconstruction else None
         return replace(self.batch, z_view=z, x_hat=x_hat)
 

@@ -30,7 +30,7 @@ class RandomStreams:
     """
 
     def __init__(self, seed: int) -> None:
-        self._entropy = seed
+        self.entropy = seed
 
     @classmethod
     def from_random_state(cls, random_state: Any) -> RandomStreams:
@@ -46,7 +46,7 @@ class RandomStreams:
 
     def seed(self, purpose: str) -> int:
         """Seed of the stream called `purpose`."""
-        key = [self._entropy, zlib.crc32(purpose.encode())]
+        key = [self.entropy, zlib.crc32(purpose.encode())]
         return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
 
     def generator(self, purpose: str, device: str = "cpu") -> torch.Generator:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from skdeepcluster.engine._callbacks import Observer
+from skdeepcluster.engine._checkpoints import Checkpoints
 from skdeepcluster.engine._devices import Compute, memory_errors, reuse_host_memory
 from skdeepcluster.engine._inference import map_all
 from skdeepcluster.engine._net import TrainingDivergedError
@@ -44,6 +45,8 @@ class Trainer:
         Where results of pretraining are kept.
     weight : Tensor of shape (n_samples,), optional
         Sample weights, on the device; only their ratios count.
+    checkpoints : Checkpoints, optional
+        Where the state of the fit is kept; none by default.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Trainer:
         snapshot: Callable[[Trainer, Objective], dict[str, Any]] | None = None,
         cache: PretrainingCache | None = None,
         weight: Tensor | None = None,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         self.network = network.to(compute.device, compute.dtype)
         self.x = x
@@ -68,8 +72,9 @@ class Trainer:
         self.observer = observer or Observer()
         self.snapshot = snapshot
         self.cache = cache
+        self.checkpoints = checkpoints or Checkpoints(streams)
         self.initial_labels: Tensor | None = None
-        self._initialised: set[Objective] = set()
+        self.initialised: set[Objective] = set()
         self._trained: tuple[Phase, int] | None = None
 
     def on(self, network: nn.Module, x: Rows) -> Trainer:
@@ -82,30 +87,39 @@ class Trainer:
             batch_size=self.batch_size,
             observer=self.observer,
             weight=self.weight,
+            checkpoints=self.checkpoints,
         )
 
     def run(self, phase: Phase) -> dict[str, Any]:
         """Train for one phase and return its history, plain lists."""
+        history = self.checkpoints.once(phase.name, lambda: self._train(phase))
+        self.network.eval()
+        self._trained = phase, len(history["loss"])
+        return history
+
+    def _train(self, phase: Phase) -> dict[str, Any]:
         reuse_host_memory()
         progress = PhaseProgress(self, phase)
         advice = f"reduce batch_size={self.batch_size}, or use device='cpu'"
         try:
             with memory_errors(advice):
-                progress.begin()
+                earlier = self.checkpoints.interrupted(phase.name)
+                if earlier is None:
+                    progress.begin()
+                else:
+                    progress.restore(earlier)
                 if phase.epochs > 0 and has_parameters(self.network, *phase.objectives):
                     progress.train()
         except TrainingDivergedError as error:
             raise progress.diverged() from error
-        self.network.eval()
-        self._trained = phase, len(progress.history["loss"])
         self.observer.note("%s: %s", phase.name, progress.summary())
         return progress.history
 
     def initialise(self, objective: Objective, z: Tensor) -> None:
         """Give an objective its first state, once, from the embedding of all rows."""
-        if objective in self._initialised:
+        if objective in self.initialised:
             return
-        self._initialised.add(objective)
+        self.initialised.add(objective)
         if overrides(objective, "prepare"):
             objective.prepare(self.x)
         objective.initialise(z, self.weight, self.streams.generator("kmeans"))

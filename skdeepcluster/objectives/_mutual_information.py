@@ -102,6 +102,7 @@ class MutualInformation(SoftmaxClustering):
     """
 
     first_labels: Tensor | None
+    warming: Tensor
 
     def __init__(
         self,
@@ -120,7 +121,7 @@ class MutualInformation(SoftmaxClustering):
         self.reg = reg
         self.power = POWERS[objective]
         self.warmup_epochs = warmup_epochs
-        self.warming = warmup_epochs > 0
+        self.register_buffer("warming", torch.tensor(warmup_epochs > 0))
         self.register_buffer("first_labels", None)
 
     def initialise(
@@ -136,7 +137,7 @@ class MutualInformation(SoftmaxClustering):
 
     def on_epoch(self, epoch: int) -> None:
         """End the warm-up."""
-        self.warming = epoch < self.warmup_epochs
+        self.warming.fill_(epoch < self.warmup_epochs)
 
     def refresh(
         self, z: Tensor, weight: Tensor | None = None, reduce: Reduce = identity

@@ -63,6 +63,7 @@ class SoftRegularizedKMeans(ClusteringObjective):
     learns_centers = False
     log_shares: Tensor
     assignments: Tensor | None
+    warming: Tensor
 
     def __init__(
         self,
@@ -79,7 +80,7 @@ class SoftRegularizedKMeans(ClusteringObjective):
             )
         self.reg = reg
         self.warmup_epochs = warmup_epochs
-        self.warming = warmup_epochs > 0
+        self.register_buffer("warming", torch.tensor(warmup_epochs > 0))
         self.register_buffer("log_shares", torch.zeros(n_clusters))
         self.register_buffer("assignments", None)
 
@@ -113,7 +114,7 @@ class SoftRegularizedKMeans(ClusteringObjective):
 
     def on_epoch(self, epoch: int) -> None:
         """End the warm-up."""
-        self.warming = epoch < self.warmup_epochs
+        self.warming.fill_(epoch < self.warmup_epochs)
 
     @torch.no_grad()
     def refresh(

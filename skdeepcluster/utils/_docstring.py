@@ -7,6 +7,15 @@ from collections.abc import Callable
 from textwrap import indent
 from typing import TypeVar
 
+_CHECKPOINT_DIR = """
+checkpoint_dir : str or os.PathLike, default=None
+    Directory in which the state of the fit is kept, about every 30 seconds and after
+    every phase; it is made where it is missing. A fit that was killed or interrupted,
+    begun again with the same arguments and data, goes on from there and ends with the
+    same bits on the CPU. One directory is for one fit at a time: a state that another
+    fit has left is an error that names what differs. A fit that ends removes it.
+"""
+
 _PARAMETERS = {
     "n_clusters": """
 n_clusters : int, default=8
@@ -139,7 +148,8 @@ init : {"k-means", "graph"} or clusterer, default="k-means"
 n_init : int, default=20
     Restarts of the k-means that gives the first centres; the best one is taken.
 """,
-    "engine": """
+    "checkpoint_dir": _CHECKPOINT_DIR,
+    "engine": f"""
 device : str, default="auto"
     "auto" (cuda, then mps, then cpu) or the name of a torch device. A fitted model
     can be used where that device does not exist.
@@ -157,6 +167,7 @@ pretrained : estimator, default=None
     `pretraining` are not used. All layers of the copy learn. Where an estimator is
     cloned, as in a search, pass :class:`~sklearn.frozen.FrozenEstimator` of it:
     cloning unfits what is not frozen.
+{_CHECKPOINT_DIR.strip()}
 random_state : int, RandomState instance or None, default=None
     Seed of weights, batches and k-means. The same int gives the same bits on the CPU
     with the same number of threads. Global generators are neither read nor moved.

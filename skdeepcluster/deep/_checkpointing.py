@@ -1,0 +1,56 @@
+"""Which fit a checkpoint belongs to."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skdeepcluster.engine import (
+    Checkpoints,
+    RandomStreams,
+    circumstances,
+    class_path,
+    data_in_words,
+    in_words,
+)
+
+# Parameters that do not change the result; of `device` its type counts, noted apart.
+_WITHOUT_EFFECT = {"verbose", "memory", "checkpoint_dir", "device"}
+
+
+def open_checkpoints(estimator, data, compute):
+    """Checkpoints of a fit that begins, or that goes on in `checkpoint_dir`.
+
+    Parameters
+    ----------
+    estimator : BaseDeepEstimator
+        Unfitted.
+    data : tuple of arrays
+        Everything that the fit learns from.
+    compute : Compute
+
+    Returns
+    -------
+    checkpoints : Checkpoints
+        With the random streams of the fit.
+    """
+    streams = RandomStreams.from_random_state(estimator.random_state)
+    if estimator.checkpoint_dir is None:
+        return Checkpoints(streams)
+    fingerprint = {
+        "estimator": class_path(estimator),
+        **_parameters_in_words(estimator, streams),
+        **circumstances(compute),
+        "data (X, y or sample_weight)": data_in_words(*data),
+    }
+    return Checkpoints.open(estimator.checkpoint_dir, fingerprint, streams)
+
+
+def _parameters_in_words(estimator, streams):
+    words = {
+        name: in_words(value)
+        for name, value in estimator.get_params(deep=False).items()
+        if name not in _WITHOUT_EFFECT
+    }
+    if isinstance(estimator.random_state, np.random.RandomState):
+        words["random_state"] = f"a RandomState that drew {streams.entropy}"
+    return words

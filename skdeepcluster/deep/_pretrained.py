@@ -1,0 +1,65 @@
+"""The network of a fitted estimator, for another one to go on from."""
+
+from __future__ import annotations
+
+import copy
+
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from skdeepcluster.architectures import ConcatenatedLayers
+from skdeepcluster.deep._inference import EmbeddingMixin
+from skdeepcluster.engine import embedding_size_of
+
+
+def copy_pretrained(source, n_features, embedding_size, decodes):
+    """Scaling and network of a fitted estimator; the network is a copy that learns.
+
+    Parameters
+    ----------
+    source : estimator
+        The 'pretrained' parameter.
+    n_features : int
+        Of X.
+    embedding_size : int or None
+        What was asked for; None takes what there is.
+    decodes : bool
+        Whether the network must have a decoder.
+
+    Returns
+    -------
+    scaling : Scaling
+    network : nn.Module
+    """
+    if isinstance(source, FrozenEstimator):
+        source = source.estimator
+    if not isinstance(source, EmbeddingMixin):
+        raise TypeError(
+            "The 'pretrained' parameter must be a fitted deep estimator of this "
+            f"package, or a FrozenEstimator of one. Got {type(source).__name__}."
+        )
+    check_is_fitted(
+        source,
+        msg="The 'pretrained' %(name)s is not fitted. Where an estimator is "
+        "cloned, as in a search, pass FrozenEstimator(fitted).",
+    )
+    if source.n_features_in_ != n_features:
+        raise ValueError(
+            f"X has {n_features} features, but 'pretrained' was fitted with "
+            f"{source.n_features_in_} features."
+        )
+    network = source.module_
+    if isinstance(network, ConcatenatedLayers):  # a representation, not a network
+        network = network.network
+    size = embedding_size_of(network, n_features)
+    if embedding_size not in (None, size):
+        raise ValueError(
+            f"embedding_size={embedding_size} conflicts with 'pretrained', "
+            f"whose embedding has {size} columns: pass {size} or None."
+        )
+    if decodes and not hasattr(network, "decode"):
+        raise TypeError(
+            "The 'pretrained' parameter must be an estimator whose network has a "
+            f"decoder. Got {type(source).__name__}."
+        )
+    return source._scaling, copy.deepcopy(network).requires_grad_(True)

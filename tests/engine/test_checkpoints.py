@@ -1,0 +1,370 @@
+"""`checkpoint_dir`: what is written, what is refused, what a resumed fit does."""
+
+import io
+import logging
+import os
+import pickle
+import struct
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from interruptions import Interruptions, outcome
+from sklearn.cluster import KMeans
+from sklearn.datasets import make_blobs
+
+from skdeepcluster import DEC, IDEC, CentroidClassifier, DeepClustering
+from skdeepcluster.architectures import MLPAutoencoder
+from skdeepcluster.engine import (
+    TrainingDivergedError,
+    _checkpoints,
+    _fingerprints,
+    in_words,
+)
+from skdeepcluster.engine._progress import PhaseProgress
+from skdeepcluster.objectives import Hardening
+
+X, Y = make_blobs(61, n_features=4, centers=3, random_state=0)
+STEPS = 4  # an epoch
+FILE = _checkpoints.FILE_NAME
+
+
+def make(cls=DEC, **params):
+    settings = {
+        "n_clusters": 3,
+        "hidden_layer_sizes": (8,),
+        "embedding_size": 2,
+        "pretrain_epochs": 3,
+        "max_iter": 3,
+        "tol": 0.0,
+        "n_init": 2,
+        "batch_size": 16,
+        "random_state": 0,
+    }
+    return cls(**{**settings, **params})
+
+
+@pytest.fixture
+def interrupted(monkeypatch, tmp_path):
+    """Folder with the checkpoint of a fit, interrupted in its second phase."""
+    with monkeypatch.context() as patch:
+        dec = make(checkpoint_dir=tmp_path)
+        assert not Interruptions(patch).ends(dec, X, at=4 * STEPS + 2)
+    return tmp_path
+
+
+# --- the file ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("as_path", [str, Path])
+def test_a_fit_that_ends_removes_its_checkpoint(as_path, tmp_path, monkeypatch):
+    written = []
+    replace = _checkpoints._replace
+    monkeypatch.setattr(
+        _checkpoints, "_replace", lambda *args: written.append(replace(*args))
+    )
+    folder = tmp_path / "made" / "here"
+    dec = make(checkpoint_dir=as_path(folder)).fit(X)
+    assert os.listdir(folder) == []
+    assert len(written) == 3  # pretraining, the same in the cache's place, clustering
+    assert outcome(dec) == outcome(make().fit(X))
+
+
+def test_epochs_are_kept_when_it_is_time(tmp_path, monkeypatch):
+    kept = []
+    monkeypatch.setattr(
+        _checkpoints, "_replace", lambda path, state: kept.append(state["running"])
+    )
+    monkeypatch.setattr(_checkpoints, "SECONDS_BETWEEN", 0.0)
+    make(checkpoint_dir=tmp_path).fit(X)
+    names = [None if running is None else running[0] for running in kept]
+    assert names == [*["pretraining"] * 3, None, None, *["clustering"] * 3, None]
+
+
+def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path, monkeypatch):
+    path = tmp_path / FILE
+    _checkpoints._replace(path, {"a": 1})
+
+    def fail(state, file):
+        file.write(b"half of it")
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(torch, "save", fail)
+    with pytest.raises(OSError, match="full"):
+        _checkpoints._replace(path, {"a": 2})
+    assert torch.load(path) == {"a": 1}
+    assert os.listdir(tmp_path) == [FILE]
+
+
+def test_leftovers_of_killed_writes_are_removed(interrupted):
+    leftover = interrupted / f"{_checkpoints._PARTIAL}abc"
+    leftover.write_bytes(b"half of it")
+    make(checkpoint_dir=interrupted).fit(X)
+    assert os.listdir(interrupted) == []
+
+
+def test_checkpoint_dir_is_a_file(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="'checkpoint_dir'.*must be a directory.*file"):
+        make(checkpoint_dir=tmp_path / "file").fit(X)
+
+
+def test_a_fit_that_diverges_leaves_no_checkpoint(tmp_path):
+    dec = make(IDEC, checkpoint_dir=tmp_path, learning_rate=1e38, optimizer="adam")
+    with pytest.raises(TrainingDivergedError):
+        dec.fit(X)
+    assert os.listdir(tmp_path) == []
+
+
+def test_any_other_error_leaves_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(PhaseProgress, "refresh", lambda *args: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        make(checkpoint_dir=tmp_path).fit(X)
+    assert os.listdir(tmp_path) == [FILE]
+
+
+class Noted(Hardening):
+    """Has a state that is no plain value."""
+
+    def get_extra_state(self):
+        return {"seen": np.float64(1.0)}
+
+
+def test_a_state_that_could_not_be_read_is_refused_when_it_is_written(tmp_path):
+    loss = DeepClustering(3, clustering_loss=Noted(3), pretrain_epochs=1)
+    loss.set_params(checkpoint_dir=tmp_path, hidden_layer_sizes=(8,))
+    pattern = "'checkpoint_dir' can keep.*float64 in 'trainer.objectives.0._extra.*seen"
+    with pytest.raises(TypeError, match=pattern):
+        loss.fit(X)
+
+
+# --- what is refused --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("params", "pattern"),
+    [
+        ({"n_clusters": 4}, "fit's: n_clusters was 3, now 4. Remove the file"),
+        ({"alpha": 2.0}, "alpha was 1.0, now 2.0"),
+        ({"hidden_layer_sizes": (9,)}, r"hidden_layer_sizes was \(8\), now \(9\)"),
+        ({"random_state": 1}, "random_state was 0, now 1"),
+        ({"random_state": None}, "random_state was 0, now None"),
+        (
+            {"random_state": np.random.RandomState(0)},
+            "random_state was 0, now a RandomState that drew 209652396",
+        ),
+        ({"precision": "float64"}, "precision was 'float32', now 'float64'"),
+        ({"architecture": MLPAutoencoder((8,))}, "architecture is not the same"),
+        ({"init": KMeans()}, "init is not the same"),
+        ({"tol": 0.5, "n_init": 3}, "n_init was 2, now 3; tol was 0.0, now 0.5"),
+    ],
+    ids=str,
+)
+def test_another_parameter_is_named(interrupted, params, pattern):
+    with pytest.raises(ValueError, match=pattern) as error:
+        make(checkpoint_dir=interrupted, **params).fit(X)
+    assert f"checkpoint_dir={str(interrupted)!r}" in str(error.value)
+    assert (interrupted / FILE).exists()
+
+
+@pytest.mark.parametrize(
+    ("rows", "weight"),
+    [
+        (X + 1e-9, None),
+        (X[::-1], None),
+        (X[:-1], None),
+        (X.astype(np.float32), None),
+        (X, np.arange(61) + 1.0),
+    ],
+)
+def test_other_data_are_named(interrupted, rows, weight):
+    with pytest.raises(
+        ValueError, match="data .X, y or sample_weight. is not the same"
+    ):
+        make(checkpoint_dir=interrupted).fit(rows, sample_weight=weight)
+
+
+def test_other_classes_are_named(monkeypatch, tmp_path):
+    head = CentroidClassifier(
+        hidden_layer_sizes=(8,),
+        warmup_epochs=2,
+        checkpoint_dir=tmp_path,
+        random_state=0,
+    )
+    assert not Interruptions(monkeypatch).ends(head, X, Y, at=2)
+    with pytest.raises(ValueError, match="fit's: data .X, y or sample_weight. is not"):
+        head.fit(X, Y[::-1])
+
+
+def test_another_estimator_is_named(interrupted):
+    pattern = r"fit's: estimator was skdeep\S*\.DEC, now skdeep\S*\.IDEC\. Remove"
+    with pytest.raises(ValueError, match=pattern):
+        make(IDEC, checkpoint_dir=interrupted).fit(X)
+
+
+@pytest.mark.parametrize("library", ["torch", "np", "scipy", "sklearn"])
+def test_another_version_is_named(interrupted, library, monkeypatch):
+    module = getattr(_fingerprints, library)
+    pattern = f"version of {module.__name__} was {module.__version__}".replace("+", ".")
+    monkeypatch.setattr(module, "__version__", "9.9")
+    with pytest.raises(ValueError, match=f"{pattern}, now 9.9"):
+        make(checkpoint_dir=interrupted).fit(X)
+
+
+def test_another_number_of_threads_is_named(interrupted, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
+    with pytest.raises(ValueError, match="number of threads was 1, now 7"):
+        make(checkpoint_dir=interrupted).fit(X)
+
+
+def test_what_does_not_change_the_result_may_change(interrupted, tmp_path):
+    memory = str(tmp_path / "cache")
+    same = {"hidden_layer_sizes": [np.int64(8)], "tol": np.float64(0), "device": "cpu"}
+    dec = make(checkpoint_dir=interrupted, memory=memory, verbose=1, **same)
+    assert outcome(dec.fit(X.tolist())) == outcome(make().fit(X))
+
+
+class Malicious:
+    def __reduce__(self):
+        return os.mkdir, (str(Path(os.environ["MALICIOUS"]) / "executed"),)
+
+
+def damaged(whole):
+    yield b""
+    yield b"no checkpoint"
+    yield pickle.dumps(Malicious(), protocol=2)
+    saved = io.BytesIO()
+    torch.save({"fingerprint": {}, "finished": Malicious()}, saved)
+    yield saved.getvalue()
+    for part in (0.01, 0.5, 0.9, 0.999):
+        yield whole[: int(part * len(whole))]
+    for part in zipfile.ZipFile(io.BytesIO(whole)).infolist():
+        header = slice(part.header_offset + 26, part.header_offset + 30)
+        place = header.stop + sum(struct.unpack("<HH", whole[header]))
+        yield whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
+
+
+def test_a_damaged_file_is_an_error_and_nothing_in_it_is_executed(
+    interrupted, tmp_path_factory, monkeypatch
+):
+    monkeypatch.setenv("MALICIOUS", str(tmp_path_factory.mktemp("malicious")))
+    whole = (interrupted / FILE).read_bytes()
+    for content in damaged(whole):
+        (interrupted / FILE).write_bytes(content)
+        with pytest.raises(ValueError, match="damaged, or no checkpoint.*Remove the"):
+            make(checkpoint_dir=interrupted).fit(X)
+    assert os.listdir(os.environ["MALICIOUS"]) == []
+    for content in ({"a": 1}, [1], torch.zeros(2)):
+        torch.save(content, interrupted / FILE)
+        with pytest.raises(ValueError, match="damaged, or no checkpoint"):
+            make(checkpoint_dir=interrupted).fit(X)
+
+
+# --- words ------------------------------------------------------------------
+
+
+def test_equal_values_have_equal_words():
+    def values():
+        network = MLPAutoencoder((6,)).build(4, 2, torch.Generator().manual_seed(0))
+        yield from (1, 2.5, "auto", None, True, (3, "a"), {"a": {1, 2}})
+        yield from (MLPAutoencoder((6,)), KMeans(3), network, Hardening(3))
+        yield from (make(), lambda x: x + 1, np.arange(3), torch.arange(3))
+
+    first, second = map(in_words, values()), map(in_words, values())
+    words = list(first)
+    assert words == list(second)
+    assert len(set(words)) == len(words)
+    copies = [in_words(pickle.loads(pickle.dumps(v))) for v in list(values())[:11]]
+    assert copies == words[:11]
+
+
+def test_small_changes_have_other_words():
+    network = MLPAutoencoder((6,)).build(4, 2)
+    before = in_words(network)
+    with torch.no_grad():
+        next(network.parameters()).view(-1)[0] += 1e-3
+    assert in_words(network) != before
+    assert in_words(lambda x: x + 1) != in_words(lambda x: x + 2)
+    assert in_words(MLPAutoencoder((6,))) != in_words(MLPAutoencoder((7,)))
+    assert in_words(Hardening(3)) != in_words(Hardening(3, alpha=2.0))
+    assert in_words(1) != in_words(1.0) != in_words("1.0")
+
+
+# --- going on ---------------------------------------------------------------
+
+
+def test_what_had_been_done_is_not_done_again(interrupted, monkeypatch, caplog):
+    trained = Interruptions(monkeypatch)
+    with caplog.at_level(logging.DEBUG, "skdeepcluster"):
+        make(checkpoint_dir=interrupted, verbose=2).fit(X)
+    assert trained.calls == 2 * STEPS  # of 6
+    assert "going on from the checkpoint" in caplog.text
+    assert "epoch" not in caplog.text.partition("clustering: epoch 2")[0]
+    assert "clustering: epoch 3" in caplog.text
+
+
+def test_a_fit_leaves_the_global_generators(
+    monkeypatch, tmp_path, global_rng_untouched
+):
+    dec = make(checkpoint_dir=tmp_path)
+    with global_rng_untouched():
+        Interruptions(monkeypatch).fit_to_the_end(dec, X, at=7)
+
+
+def test_an_interrupted_fit_leaves_the_estimator(monkeypatch, tmp_path):
+    dec = make(checkpoint_dir=tmp_path)
+    before = dict(vars(dec))
+    assert not Interruptions(monkeypatch).ends(dec, X, at=7)
+    assert vars(dec) == before
+
+
+CHILD = """
+import sys
+import torch
+torch.set_num_threads(1)
+from skdeepcluster.engine import _checkpoints
+sys.path.insert(0, sys.argv[1])
+from test_checkpoints import make_long, X
+_checkpoints.SECONDS_BETWEEN = 0.0
+make_long(checkpoint_dir=sys.argv[2], max_iter=10**6).fit(X)
+"""
+
+
+def make_long(**params):
+    return make(
+        architecture=MLPAutoencoder((8,), dropout=0.1),
+        init=KMeans(n_init=1),
+        pretrain_epochs=10,
+        **{"max_iter": 30, **params},
+    )
+
+
+def test_killed(tmp_path):
+    """SIGKILL in another process, whose fit goes on in this one."""
+    helpers = str(Path(__file__).parents[1] / "helpers")
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(Path(__file__).parent), str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([helpers, *sys.path])},
+    )
+    limit = time.monotonic() + 120
+    while not (tmp_path / FILE).exists():
+        assert child.poll() is None
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+    time.sleep(0.2)
+    child.kill()
+    child.wait()
+    # Only the number of epochs is another one.
+    found = torch.load(tmp_path / FILE)
+    assert found["fingerprint"].pop("max_iter") == str(10**6)
+    running = found["running"]
+    done = len(running[1]["net"]["losses"]) if running else 0
+    found["fingerprint"]["max_iter"] = str(done + 5)
+    torch.save(found, tmp_path / FILE)
+    resumed = make_long(checkpoint_dir=tmp_path, max_iter=done + 5).fit(X)
+    assert outcome(resumed) == outcome(make_long(max_iter=done + 5).fit(X))
