@@ -24,7 +24,7 @@ class Group(Protocol):
         """Sum of a tensor that every process has a part of."""
 
     def concat(self, rows: Tensor) -> Tensor:
-        """Rows of all processes, (n_1 + n_2 + ..., ...), in the order of their ranks."""
+        """Rows of all processes, one after the other in the order of ranks."""
 
     def first(self, value: Any) -> Any:
         """What process 0 has."""

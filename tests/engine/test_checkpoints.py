@@ -163,7 +163,7 @@ def test_a_state_that_could_not_be_read_is_refused_when_it_is_written(tmp_path):
         ({"init": KMeans()}, "init is not the same"),
         ({"tol": 0.5, "n_init": 3}, "n_init was 2, now 3; tol was 0.0, now 0.5"),
     ],
-    ids=str,
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "named",
 )
 def test_another_parameter_is_named(interrupted, params, pattern):
     with pytest.raises(ValueError, match=pattern) as error:
