@@ -30,11 +30,14 @@ from skdeepcluster.engine import (
     Trainer,
     build_network,
     cache_key,
+    copy_from_first,
     embedding_size_of,
+    group_of,
     label_change,
     memory_errors,
     verbosity,
 )
+from skdeepcluster.utils._group import SHARDS
 from skdeepcluster.utils._sklearn import (
     CallbackSupportMixin,
     HasMethods,
@@ -83,6 +86,7 @@ class BaseDeepEstimator(
         "memory": [str, HasMethods(["cache"]), None],
         "pretrained": [HasMethods(["fit", "transform"]), None],
         "checkpoint_dir": [str, os.PathLike, None],
+        "shard": [StrOptions(set(SHARDS)), None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -117,16 +121,41 @@ class BaseDeepEstimator(
         self : object
             The fitted estimator.
         """
-        valid = self._validate_training_data(X)
-        return self._learn(self._training_rows(valid, sample_weight), X, y)
+        group = group_of(self.shard)
+        with group.together():
+            valid = valid_rows(self, X)
+            whole = self._has_all_rows(group)
+            if whole:
+                self._check_n_samples(valid.shape[0])
+            rows = self._training_rows(valid, sample_weight, whole)
+        return self._learn(self._shared(rows, group), X, y)
 
-    def _training_rows(self, X, sample_weight):
-        return TrainingRows.of(X, sample_weight, self.batch_size)
+    def _has_all_rows(self, group):
+        """Whether X is all there is to learn from."""
+        return self.shard != "local" or group.size == 1
+
+    def _training_rows(self, X, sample_weight, whole):
+        """Rows to learn from; `whole` is whether X are all rows there are."""
+        return TrainingRows.of(X, sample_weight, self.batch_size, whole=whole)
+
+    def _shared(self, rows, group):
+        """The rows of this process, where several fit together."""
+        if group.size == 1:
+            return rows
+        widths = group.each(rows.X.shape[1])
+        if len(set(widths)) > 1:
+            raise ValueError(
+                "X should have the same number of features in all processes, got "
+                f"{widths}."
+            )
+        rows = rows.shared(self.shard, group)
+        self._check_n_samples(rows.n_rows)
+        return rows
 
     def _learn(self, rows, raw, y):
         """Fit on valid `rows`; callbacks see them as they came, `raw`."""
         observer = Observer(self, raw, y, init_callback_context(self))
-        with verbosity(self.verbose):
+        with verbosity(self.verbose if rows.group.rank == 0 else 0):
             observer.fit_begins()
             trainer = self._make_trainer(rows, observer)
             with trainer.checkpoints:
@@ -134,20 +163,16 @@ class BaseDeepEstimator(
                 observer.fit_ends()
         return self
 
-    def _validate_training_data(self, X):
-        X = valid_rows(self, X)
-        self._check_n_samples(X)
-        return X
-
-    def _check_n_samples(self, X):
+    def _check_n_samples(self, n_samples):
         """Refuse too few rows; clusterers need one for every cluster."""
 
     def _make_trainer(self, rows, observer):
         X, weight = rows.X, rows.weight
         compute = Compute.resolve(self.device, self.precision)
-        checkpoints = open_checkpoints(self, self._data(rows), compute)
+        checkpoints = open_checkpoints(self, self._data(rows), compute, rows.group)
         streams = checkpoints.streams
         self._scaling, network = self._make_network(rows, streams)
+        copy_from_first(network, rows.group)
         self._n_features_out = embedding_size_of(network, X.shape[1])
         with memory_errors("all rows do not fit on it: use device='cpu'"):
             x = all_rows(X, self._scaling, compute)
@@ -164,6 +189,7 @@ class BaseDeepEstimator(
             cache=self._make_cache(rows, streams, compute),
             weight=weight,
             checkpoints=checkpoints,
+            shard=rows.shard,
         )
 
     def _data(self, rows):
@@ -184,14 +210,14 @@ class BaseDeepEstimator(
             streams,
             self._default_embedding_size(),
         )
-        return Scaling.fit(X, rows.weight), network
+        return Scaling.fit(X, rows.own_weight, rows.group), network
 
     def _default_embedding_size(self):
         """Size of the embedding where neither user nor architecture has one."""
         return DEFAULT_EMBEDDING_SIZE
 
     def _make_cache(self, rows, streams, compute):
-        unused = self.pretrained is not None
+        unused = self.pretrained is not None or rows.shard is not None
         if self.memory is None or self.random_state is None or unused:
             return None
         key = cache_key(
@@ -245,7 +271,7 @@ class BaseDeepEstimator(
 
     def _run_phases(self, trainer, rows):
         self.history_ = {}
-        phases = list(self._phases(Budget(rows.X.shape[0], self.batch_size)))
+        phases = list(self._phases(Budget(rows.n_rows, self.batch_size)))
         trainer.checkpoints.bind(trainer, phases)
         for phase in phases:
             self.history_[phase.name] = phase.run(trainer)

@@ -183,6 +183,7 @@ class CentroidClassifier(ConfidenceMixin, BaseDeepClassifier):
         precision="float32",
         pretrained=None,
         checkpoint_dir=None,
+        shard=None,
         random_state=None,
         verbose=0,
     ):
@@ -203,6 +204,7 @@ class CentroidClassifier(ConfidenceMixin, BaseDeepClassifier):
         self.precision = precision
         self.pretrained = pretrained
         self.checkpoint_dir = checkpoint_dir
+        self.shard = shard
         self.random_state = random_state
         self.verbose = verbose
 

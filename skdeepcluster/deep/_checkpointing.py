@@ -17,7 +17,7 @@ from skdeepcluster.engine import (
 _WITHOUT_EFFECT = {"verbose", "memory", "checkpoint_dir", "device"}
 
 
-def open_checkpoints(estimator, data, compute):
+def open_checkpoints(estimator, data, compute, group):
     """Checkpoints of a fit that begins, or that goes on in `checkpoint_dir`.
 
     Parameters
@@ -27,6 +27,7 @@ def open_checkpoints(estimator, data, compute):
     data : tuple of arrays
         Everything that the fit learns from.
     compute : Compute
+    group : Group
 
     Returns
     -------
@@ -34,15 +35,17 @@ def open_checkpoints(estimator, data, compute):
         With the random streams of the fit.
     """
     streams = RandomStreams.from_random_state(estimator.random_state)
+    streams = RandomStreams(group.first(streams.entropy))
     if estimator.checkpoint_dir is None:
         return Checkpoints(streams)
     fingerprint = {
         "estimator": class_path(estimator),
         **_parameters_in_words(estimator, streams),
         **circumstances(compute),
-        "data (X, y or sample_weight)": data_in_words(*data),
+        "number of processes": str(group.size),
+        "data (X, y or sample_weight)": " ".join(group.each(data_in_words(*data))),
     }
-    return Checkpoints.open(estimator.checkpoint_dir, fingerprint, streams)
+    return Checkpoints.open(estimator.checkpoint_dir, fingerprint, streams, group)
 
 
 def _parameters_in_words(estimator, streams):

@@ -13,6 +13,7 @@ from skdeepcluster.deep._base import BaseDeepEstimator
 from skdeepcluster.deep._encoder import Encoder
 from skdeepcluster.deep._inference import check_answers, valid_rows
 from skdeepcluster.deep._weights import TrainingRows
+from skdeepcluster.engine import group_of
 from skdeepcluster.utils._sklearn import _fit_context
 from skdeepcluster.utils._transaction import whole_or_nothing
 
@@ -28,6 +29,7 @@ _SHARED = (
     "precision",
     "pretrained",
     "checkpoint_dir",
+    "shard",
     "random_state",
     "verbose",
 )
@@ -66,12 +68,18 @@ class BaseDeepClassifier(ClassifierMixin, BaseDeepEstimator):
         self : object
             The fitted estimator.
         """
-        raw, classes = X, y
-        X, y = valid_rows(self, X, y)
-        check_classification_targets(y)
-        codes = np.unique(y, return_inverse=True)[1]
-        rows = TrainingRows.of(X, sample_weight, self.batch_size, codes)
-        self.classes_, codes = np.unique(rows.gather(y), return_inverse=True)
+        raw, classes, size = X, y, self.batch_size
+        group = group_of(self.shard)
+        whole = self._has_all_rows(group)
+        with group.together():
+            X, y = valid_rows(self, X, y)
+            check_classification_targets(y)
+            codes = np.unique(y, return_inverse=True)[1]
+            rows = TrainingRows.of(X, sample_weight, size, codes, whole=whole)
+            y = rows.gather(y)
+        y = y if whole else np.concatenate(group.each(y))
+        rows = self._shared(rows, group)
+        self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
                 "The number of classes has to be greater than one; got "
@@ -102,7 +110,8 @@ class BaseDeepClassifier(ClassifierMixin, BaseDeepEstimator):
         self.n_iter_ = max(1, epochs)
         super()._finish(trainer, objective, rows)
         # The very last step may overflow.
-        trainer.check_finite(self._scores(rows.X))
+        with rows.group.together():
+            trainer.check_finite(self._scores(rows.X))
 
     def _fitted_attributes(self, trainer, objective):
         attributes = super()._fitted_attributes(trainer, objective)

@@ -15,7 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 from skdeepcluster.deep._base import BaseDeepEstimator
 from skdeepcluster.deep._inference import DecodingMixin, check_answers
 from skdeepcluster.deep._starts import start_of
-from skdeepcluster.deep._weights import TrainingRows
+from skdeepcluster.deep._weights import TrainingRows, neighbours
+from skdeepcluster.engine import part_of
 from skdeepcluster.metrics import neighborhood_score, sample_rows
 from skdeepcluster.utils._sklearn import HasMethods, Interval, StrOptions
 
@@ -38,8 +39,7 @@ class BaseDeepClusterer(ClusterMixin, DecodingMixin, BaseDeepEstimator):
     #: Whether the method has soft assignments, and so ``predict_proba``.
     _is_soft = True
 
-    def _check_n_samples(self, X):
-        n_samples = X.shape[0]
+    def _check_n_samples(self, n_samples):
         if n_samples < self.n_clusters:
             raise ValueError(
                 f"n_samples={n_samples} should be >= n_clusters={self.n_clusters}."
@@ -52,10 +52,10 @@ class BaseDeepClusterer(ClusterMixin, DecodingMixin, BaseDeepEstimator):
             phase.clustering.start = start
         return phase
 
-    def _training_rows(self, X, sample_weight):
-        k = self.n_clusters
-        rows = TrainingRows.of(X, sample_weight, self.batch_size, at_least=k)
-        if rows.X.shape[0] < k:
+    def _training_rows(self, X, sample_weight, whole):
+        k, size = self.n_clusters, self.batch_size
+        rows = TrainingRows.of(X, sample_weight, size, at_least=k, whole=whole)
+        if whole and rows.X.shape[0] < k:
             raise ValueError(
                 f"The rows with a positive sample_weight should be >= n_clusters={k}, "
                 f"got {rows.X.shape[0]}."
@@ -63,15 +63,17 @@ class BaseDeepClusterer(ClusterMixin, DecodingMixin, BaseDeepEstimator):
         return rows
 
     def _finish(self, trainer, objective, rows):
-        X, initial = rows.given, trainer.initial_labels.cpu().numpy()
+        initial = trainer.initial_labels.cpu().numpy()
         self.initial_labels_ = rows.spread(initial, -1).astype(np.int32)
         self.n_iter_ = max(1, len(self.history_["clustering"]["loss"]))
         super()._finish(trainer, objective, rows)
-        labels = self._final_labels(trainer, X)
+        labels = self._final_labels(trainer, rows)
         counts = np.bincount(labels, minlength=self.n_clusters)
+        if not self._has_all_rows(rows.group):
+            counts = sum(rows.group.each(counts))
         order = np.argsort(counts == 0, kind="stable")
         self.objective_.reorder(torch.as_tensor(order))
-        self.cluster_centers_ = self.cluster_centers_[order].astype(X.dtype)
+        self.cluster_centers_ = self.cluster_centers_[order].astype(rows.X.dtype)
         self.labels_ = np.argsort(order)[labels].astype(np.int32)
         _warn_of_collapse(counts[order])
 
@@ -80,10 +82,16 @@ class BaseDeepClusterer(ClusterMixin, DecodingMixin, BaseDeepEstimator):
         centers = objective.centers.detach().cpu().numpy().copy()
         return {**attributes, "cluster_centers_": centers}
 
-    def _final_labels(self, trainer, X):
+    def _final_labels(self, trainer, rows):
         # The very last step may overflow.
         trainer.check_finite(self.cluster_centers_)
-        return self._label(X, trainer.check_finite)
+        X, group = rows.given, rows.group
+        shared = group.size > 1 and self._has_all_rows(group)
+        if shared:
+            X = neighbours(X, part_of(X.shape[0], group))
+        with group.together():
+            labels = self._label(X, trainer.check_finite)
+        return group.concat(torch.from_numpy(labels)).numpy() if shared else labels
 
     @available_if(_has_soft_assignments)
     def predict_proba(self, X):

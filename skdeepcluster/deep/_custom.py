@@ -168,6 +168,7 @@ class DeepClustering(BaseDeepClusterer):
         memory=None,
         pretrained=None,
         checkpoint_dir=None,
+        shard=None,
         random_state=None,
         verbose=0,
     ):
@@ -202,6 +203,7 @@ class DeepClustering(BaseDeepClusterer):
         self.memory = memory
         self.pretrained = pretrained
         self.checkpoint_dir = checkpoint_dir
+        self.shard = shard
         self.random_state = random_state
         self.verbose = verbose
 

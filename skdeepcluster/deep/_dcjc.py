@@ -110,6 +110,7 @@ class DCJC(BaseDeepClusterer):
         memory=None,
         pretrained=None,
         checkpoint_dir=None,
+        shard=None,
         random_state=None,
         verbose=0,
     ):
@@ -136,6 +137,7 @@ class DCJC(BaseDeepClusterer):
         self.memory = memory
         self.pretrained = pretrained
         self.checkpoint_dir = checkpoint_dir
+        self.shard = shard
         self.random_state = random_state
         self.verbose = verbose
 

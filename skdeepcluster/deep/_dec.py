@@ -110,6 +110,7 @@ class DEC(BaseDeepClusterer):
         memory=None,
         pretrained=None,
         checkpoint_dir=None,
+        shard=None,
         random_state=None,
         verbose=0,
     ):
@@ -135,6 +136,7 @@ class DEC(BaseDeepClusterer):
         self.memory = memory
         self.pretrained = pretrained
         self.checkpoint_dir = checkpoint_dir
+        self.shard = shard
         self.random_state = random_state
         self.verbose = verbose
 

@@ -124,6 +124,7 @@ class DeepKMeans(BaseDeepClusterer):
         memory=None,
         pretrained=None,
         checkpoint_dir=None,
+        shard=None,
         random_state=None,
         verbose=0,
     ):
@@ -151,6 +152,7 @@ class DeepKMeans(BaseDeepClusterer):
         self.memory = memory
         self.pretrained = pretrained
         self.checkpoint_dir = checkpoint_dir
+        self.shard = shard
         self.random_state = random_state
         self.verbose = verbose
 

@@ -108,6 +108,7 @@ class DEKM(BaseDeepClusterer):
         memory=None,
         pretrained=None,
         checkpoint_dir=None,
+        shard=None,
         random_state=None,
         verbose=0,
     ):
@@ -132,6 +133,7 @@ class DEKM(BaseDeepClusterer):
         self.memory = memory
         self.pretrained = pretrained
         self.checkpoint_dir = checkpoint_dir
+        self.shard = shard
         self.random_state = random_state
         self.verbose = verbose
 

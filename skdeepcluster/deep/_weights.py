@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+import torch
 from numpy.typing import NDArray
 
+from skdeepcluster.engine import Shard, part_of
+from skdeepcluster.utils._group import ALONE
 from skdeepcluster.utils._input import checked_weight
 from skdeepcluster.utils._stored import StoredRows
 
@@ -30,15 +33,19 @@ class TrainingRows:
         None where all rows count the same.
     place : ndarray of shape (n_samples,), intp
         Which of the m rows each row of the user is; -1 where it has no weight.
+    shard : Shard, optional
+        Where several processes fit together: `X` are this process's rows, of m that
+        all of them have, and `weight` and `place` are about these.
     """
 
     given: Any
     X: Any
     weight: NDArray | None
     place: NDArray
+    shard: Shard | None = None
 
     @classmethod
-    def of(cls, X, sample_weight, batch_size, codes=None, at_least=1):
+    def of(cls, X, sample_weight, batch_size, codes=None, at_least=1, whole=True):
         """Leave out rows without weight, and merge equal ones where nothing is lost.
 
         Where all distinct rows fit into one batch, every step sees all of them. Then
@@ -54,6 +61,8 @@ class TrainingRows:
             Classes, in which equal rows are equal, too.
         at_least : int, default=1
             Rows that must be left; where merging leaves fewer, all stay.
+        whole : bool, default=True
+            Whether these are all rows; a part of them is not merged.
         """
         given, place, weight = X, np.arange(X.shape[0]), None
         if sample_weight is not None:
@@ -61,8 +70,10 @@ class TrainingRows:
             place = np.where(weight > 0, np.cumsum(weight > 0) - 1, -1)
             X, weight = _rows_with(X, weight > 0), weight[weight > 0]
             codes = None if codes is None else codes[place >= 0]
-            if np.ptp(weight) == 0:
+            if whole and np.ptp(weight) == 0:
                 weight = None
+        if not whole:
+            return cls(given, X, weight, place)
         first, kind = _distinct(X, codes, batch_size)
         nothing_to_merge = weight is None and len(first) == X.shape[0]
         if nothing_to_merge or len(first) < at_least:
@@ -70,13 +81,50 @@ class TrainingRows:
         total = np.bincount(kind, weight, minlength=len(first)).astype(np.float64)
         return cls(given, X[first], total, np.where(place < 0, -1, kind[place]))
 
+    @property
+    def n_rows(self):
+        """Rows to learn from, in all processes."""
+        return self.X.shape[0] if self.shard is None else self.shard.total
+
+    @property
+    def group(self):
+        """The processes that learn together."""
+        return ALONE if self.shard is None else self.shard.group
+
+    @property
+    def own_weight(self):
+        """Weights of `X`."""
+        if self.shard is None or self.weight is None:
+            return self.weight
+        return self.weight[self.shard.own]
+
+    def shared(self, shard, group):
+        """The rows that this process has of those that all learn from.
+
+        Parameters
+        ----------
+        shard : {"auto", "local"}
+            Whether all processes have passed the same rows, or each its own.
+        group : Group
+        """
+        if shard == "auto":
+            X = neighbours(self.X, part_of(self.X.shape[0], group))
+            return replace(self, X=X, shard=Shard(X.shape[0], group))
+        own = Shard(self.X.shape[0], group)
+        weight = self.weight
+        if any(group.each(weight is not None)):
+            weight = np.ones(self.X.shape[0]) if weight is None else weight
+            weight = group.concat(torch.from_numpy(weight)).numpy()
+        place = np.where(self.place < 0, -1, self.place + own.start)
+        return replace(self, weight=weight, place=place, shard=own)
+
     def spread(self, values, missing):
         """`values` of the m rows as those of the user's, `missing` where left out."""
         return np.where(self.place < 0, missing, values[self.place])
 
     def gather(self, values):
         """Values of the user's rows, equal for equal rows, as those of the m rows."""
-        gathered = np.empty(self.X.shape[0], dtype=values.dtype)
+        gathered = np.empty(self.n_rows, dtype=values.dtype)
         known = self.place >= 0
         gathered[self.place[known]] = values[known]
         return gathered
@@ -85,6 +133,13 @@ class TrainingRows:
 def _rows_with(X, keep):
     """Rows where `keep` holds; of stored ones, none is read."""
     return X.subset(np.flatnonzero(keep)) if isinstance(X, StoredRows) else X[keep]
+
+
+def neighbours(X, part):
+    """Neighbouring rows; of stored ones, none is read."""
+    if isinstance(X, StoredRows):
+        return X.subset(np.arange(part.start, part.stop))
+    return X[part]
 
 
 def _distinct(X, codes, at_most):

@@ -9,6 +9,7 @@ from skdeepcluster.engine._devices import (
     memory_errors,
     reuse_host_memory,
 )
+from skdeepcluster.engine._distributed import group_of
 from skdeepcluster.engine._fingerprints import (
     circumstances,
     data_in_words,
@@ -41,6 +42,7 @@ from skdeepcluster.engine._pretraining import (
 from skdeepcluster.engine._random import RandomStreams
 from skdeepcluster.engine._rows import Rows, SparseRows, StreamedRows
 from skdeepcluster.engine._scaling import DataScaleWarning, Scaling
+from skdeepcluster.engine._shards import Shard, copy_from_first, part_of
 from skdeepcluster.engine._trainer import Trainer
 
 __all__ = [
@@ -62,6 +64,7 @@ __all__ = [
     "Reclustering",
     "Rows",
     "Scaling",
+    "Shard",
     "SparseRows",
     "StreamedRows",
     "Trainer",
@@ -71,13 +74,16 @@ __all__ = [
     "cache_key",
     "circumstances",
     "class_path",
+    "copy_from_first",
     "data_in_words",
     "embedding_size_of",
+    "group_of",
     "in_words",
     "is_available",
     "label_change",
     "map_blocks",
     "memory_errors",
+    "part_of",
     "position_free",
     "reuse_host_memory",
     "verbosity",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from functools import partial
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skdeepcluster.engine._rows import Rows, StreamedRows
+from skdeepcluster.engine._shards import Shard
 from skdeepcluster.utils._ahead import done_ahead
 
 # Neighbouring rows that are read together, and how many such blocks are mixed.
@@ -31,20 +33,32 @@ class ShuffledBatches:
     batch_size : int
     generator : torch.Generator
         The stream that shuffles (on the CPU, so that devices see the same order).
+    shard : Shard, optional
+        Where other processes have rows, too: batches are of all rows, in the same order
+        in every process, and what is given are those in `x`, maybe none.
     """
 
-    def __init__(self, x: Rows, batch_size: int, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        x: Rows,
+        batch_size: int,
+        generator: torch.Generator,
+        shard: Shard | None = None,
+    ) -> None:
         self.x = x
         self.generator = generator
-        self.sizes = batch_sizes(len(x), batch_size)
+        self.shard = shard or Shard(len(x))
+        self.sizes = batch_sizes(self.shard.total, batch_size)
 
     def __len__(self) -> int:
         return len(self.sizes)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        order = torch.randperm(len(self.x), generator=self.generator)
-        for index in order.to(self.x.device).split(self.sizes):
-            yield self.x.index_select(0, index), index
+        shard = self.shard
+        order = torch.randperm(shard.total, generator=self.generator)
+        for batch in order.to(self.x.device).split(self.sizes):
+            index = shard.own_of(batch)
+            yield self.x.index_select(0, index - shard.start), index
 
 
 class MixedBatches:
@@ -62,14 +76,21 @@ class MixedBatches:
     batch_size : int
     generator : torch.Generator
         The stream that shuffles blocks and rows.
+    shard : Shard, optional
+        Where other processes have rows, too: each has its even share of every batch.
     """
 
     def __init__(
-        self, x: StreamedRows, batch_size: int, generator: torch.Generator
+        self,
+        x: StreamedRows,
+        batch_size: int,
+        generator: torch.Generator,
+        shard: Shard | None = None,
     ) -> None:
         self.x = x
         self.generator = generator
-        self.sizes = batch_sizes(len(x), batch_size)
+        self.shard = shard or Shard(len(x))
+        self.sizes = self.shard.shares(batch_sizes(self.shard.total, batch_size))
         self.block_rows = _block_rows(x)
         self.starts = torch.arange(0, len(x), self.block_rows)
 
@@ -77,18 +98,19 @@ class MixedBatches:
         return len(self.sizes)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        sizes = iter(self.sizes)
-        size = next(sizes)
-        rows, index = None, torch.empty(0, dtype=torch.int64)
-        for more, numbers in self._mixtures():
-            rows = more if rows is None else np.concatenate([rows, more])
-            index = torch.cat([index, numbers])
-            while size and len(index) >= size:
-                yield self.x.prepared(rows[:size]), index[:size].to(self.x.device)
+        rows = self.x.as_stored(0, 0)
+        index = torch.empty(0, dtype=torch.int64)
+        with closing(self._mixtures()) as mixtures:
+            for size in self.sizes:
+                while len(index) < size:
+                    more, numbers = next(mixtures)
+                    rows = np.concatenate([rows, more])
+                    index = torch.cat([index, numbers])
+                own = index[:size].to(self.x.device) + self.shard.start
+                yield self.x.prepared(rows[:size]), own
                 rows, index = rows[size:], index[size:]
-                size = next(sizes, 0)
 
-    def _mixtures(self) -> Iterator[tuple[NDArray, Tensor]]:
+    def _mixtures(self) -> Generator[tuple[NDArray, Tensor]]:
         """Rows of some blocks in random order, as stored, and their numbers."""
         groups = self._groups()
         read = done_ahead(partial(self._read, starts) for starts in groups)
@@ -114,12 +136,15 @@ class MixedBatches:
 
 
 def shuffled_batches(
-    x: Rows, batch_size: int, generator: torch.Generator
+    x: Rows,
+    batch_size: int,
+    generator: torch.Generator,
+    shard: Shard | None = None,
 ) -> ShuffledBatches | MixedBatches:
     """Batches of rows wherever they are."""
     if isinstance(x, StreamedRows):
-        return MixedBatches(x, batch_size, generator)
-    return ShuffledBatches(x, batch_size, generator)
+        return MixedBatches(x, batch_size, generator, shard)
+    return ShuffledBatches(x, batch_size, generator, shard)
 
 
 def batch_sizes(n_samples: int, batch_size: int) -> list[int]:

@@ -23,6 +23,7 @@ from skdeepcluster.engine._states import (
     restore_trainer,
     trainer_state,
 )
+from skdeepcluster.utils._group import ALONE, Group
 
 if TYPE_CHECKING:
     from skdeepcluster.engine._trainer import Trainer
@@ -56,6 +57,8 @@ class Checkpoints:
         The file; None keeps nothing.
     fingerprint : dict, optional
         What decides the result of the fit.
+    group : Group, optional
+        Processes that fit together: the first one reads and writes.
     """
 
     def __init__(
@@ -63,8 +66,10 @@ class Checkpoints:
         streams: RandomStreams,
         path: Path | None = None,
         fingerprint: Fingerprint | None = None,
+        group: Group = ALONE,
     ) -> None:
         self.streams = streams
+        self.group = group
         self.path = path
         self.fingerprint = {**(fingerprint or {}), "format": _FORMAT}
         self._finished: dict[str, Any] = {}
@@ -80,6 +85,7 @@ class Checkpoints:
         directory: str | os.PathLike[str],
         fingerprint: Fingerprint,
         streams: RandomStreams,
+        group: Group = ALONE,
     ) -> Checkpoints:
         """Go on with the fit that was interrupted in `directory`, or begin one there.
 
@@ -89,16 +95,14 @@ class Checkpoints:
             Where the checkpoint belongs to another fit, or cannot be read.
         """
         path = Path(directory) / FILE_NAME
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except FileExistsError:
-            raise ValueError(
-                "The 'checkpoint_dir' parameter must be a directory, or a path where "
-                f"one can be made. Got the file {os.fspath(directory)!r}."
-            ) from None
-        checkpoints = cls(streams, path, fingerprint)
-        checkpoints._read()
-        checkpoints._remove_partial()
+        checkpoints = cls(streams, path, fingerprint, group)
+        found = None
+        with group.together():
+            if group.rank == 0:
+                _make_directory(path.parent)
+                found = checkpoints._read()
+                checkpoints._remove_partial()
+        checkpoints._take(group.first(found))
         return checkpoints
 
     def bind(self, trainer: Trainer, phases: Iterable[Any]) -> None:
@@ -128,7 +132,8 @@ class Checkpoints:
         """Keep the state after an epoch of run `name`, where it is time."""
         if self.path is None:
             return
-        if time.monotonic() - self._written_at >= SECONDS_BETWEEN:
+        due = time.monotonic() - self._written_at >= SECONDS_BETWEEN
+        if self.group.first(due):  # the clocks of all may differ
             self._write((name, state()))
 
     def __enter__(self) -> Checkpoints:
@@ -142,12 +147,13 @@ class Checkpoints:
     ) -> None:
         if self.path is None:
             return
-        if kind is None or issubclass(kind, TrainingDivergedError):
+        ended = kind is None or issubclass(kind, TrainingDivergedError)
+        if ended and self.group.rank == 0:
             self.path.unlink(missing_ok=True)
 
-    def _read(self) -> None:
+    def _read(self) -> State | None:
         if self.path is None or not self.path.exists():
-            return
+            return None
         found = _load(self.path, self._advice())
         apart = differences(found["fingerprint"], self.fingerprint)
         if apart:
@@ -155,6 +161,11 @@ class Checkpoints:
                 f"The checkpoint in checkpoint_dir={str(self.path.parent)!r} is "
                 f"another fit's: {'; '.join(apart)}. {self._advice()}"
             )
+        return found
+
+    def _take(self, found: State | None) -> None:
+        if found is None:
+            return
         self._found, self._running = found["trainer"], found["running"]
         self._finished = found["finished"]
         self.streams = RandomStreams(found["entropy"])
@@ -167,7 +178,7 @@ class Checkpoints:
 
     def _write(self, running: tuple[str, State] | None = None) -> None:
         """Keep everything: the one place that writes."""
-        if self.path is None:
+        if self.path is None or self.group.rank:
             return
         state = {
             "fingerprint": self.fingerprint,
@@ -185,6 +196,16 @@ class Checkpoints:
         if self.path is not None:
             for partial in self.path.parent.glob(f"{_PARTIAL}*"):
                 partial.unlink(missing_ok=True)
+
+
+def _make_directory(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise ValueError(
+            "The 'checkpoint_dir' parameter must be a directory, or a path where "
+            f"one can be made. Got the file {os.fspath(directory)!r}."
+        ) from None
 
 
 def _load(path: Path, advice: str) -> State:

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from skdeepcluster.engine._phases import OptimizerSpec
 from skdeepcluster.engine._rows import Rows, SparseRows
+from skdeepcluster.engine._shards import Shard
+from skdeepcluster.utils._group import Group
 
 _CURVATURE_ROWS = 2048
 _POWER_ITERATIONS = 30
@@ -19,7 +21,10 @@ _STABLE_RATE = 0.02
 
 
 def relative_to(
-    x: Rows, optimizer: OptimizerSpec, weight: Tensor | None = None
+    x: Rows,
+    optimizer: OptimizerSpec,
+    weight: Tensor | None = None,
+    shard: Shard | None = None,
 ) -> OptimizerSpec:
     r"""Optimizer for reconstructing `x`, its learning rate relative to the curvature.
 
@@ -36,6 +41,8 @@ def relative_to(
     optimizer : OptimizerSpec
     weight : Tensor of shape (n_samples,), optional
         Sample weights, of mean 1.
+    shard : Shard, optional
+        Where other processes have rows, too.
 
     Returns
     -------
@@ -43,7 +50,7 @@ def relative_to(
     """
     if optimizer.name != "sgd":
         return optimizer
-    rate = _relative(x, optimizer.learning_rate, weight)
+    rate = _relative(x, optimizer.learning_rate, weight, shard)
     return replace(optimizer, learning_rate=rate)
 
 
@@ -52,6 +59,7 @@ def limited_to(
     optimizer: OptimizerSpec,
     steepness: float,
     weight: Tensor | None = None,
+    shard: Shard | None = None,
 ) -> OptimizerSpec:
     """Optimizer for a loss with a reconstruction of `x`, its rate not beyond stability.
 
@@ -64,6 +72,8 @@ def limited_to(
         sets no limit.
     weight : Tensor of shape (n_samples,), optional
         Sample weights, of mean 1.
+    shard : Shard, optional
+        Where other processes have rows, too.
 
     Returns
     -------
@@ -71,12 +81,14 @@ def limited_to(
     """
     if optimizer.name != "sgd" or steepness == 0:
         return optimizer
-    limit = _relative(x, _STABLE_RATE, weight) / steepness
+    limit = _relative(x, _STABLE_RATE, weight, shard) / steepness
     return replace(optimizer, learning_rate=min(optimizer.learning_rate, limit))
 
 
-def _relative(x: Rows, rate: float, weight: Tensor | None) -> float:
-    curvature = largest_eigenvalue(x, weight) / x.shape[1]
+def _relative(
+    x: Rows, rate: float, weight: Tensor | None, shard: Shard | None
+) -> float:
+    curvature = largest_eigenvalue(x, weight, shard) / x.shape[1]
     if curvature < _FLAT:  # constant data, but for rounding
         return rate
     # Three digits: rounding of sums, which varies with the threads, does not show.
@@ -84,42 +96,58 @@ def _relative(x: Rows, rate: float, weight: Tensor | None) -> float:
 
 
 @torch.no_grad()
-def largest_eigenvalue(x: Rows, weight: Tensor | None = None) -> float:
+def largest_eigenvalue(
+    x: Rows, weight: Tensor | None = None, shard: Shard | None = None
+) -> float:
     """Largest eigenvalue of the second moments of (evenly spaced) rows of `x`."""
-    step = max(1, len(x) // _CURVATURE_ROWS)
-    heavy = None if weight is None else weight[::step].cpu().double()
-    rows = _sample(x, step, heavy)
-    direction = rows.longest()
+    shard = shard or Shard(len(x))
+    step = max(1, shard.total // _CURVATURE_ROWS)
+    every = slice(-shard.start % step, None, step)
+    heavy = None if weight is None else weight[every].cpu().double()
+    rows = _sample(x, every, heavy)
+    n_rows = -(-shard.total // step)
+    direction = _longest(rows, shard.group)
     value = 0.0
     for _ in range(_POWER_ITERATIONS):
         norm = direction.norm()
         if norm == 0:
             return 0.0
-        direction = rows.moments_times(direction / norm)
+        product = rows.moments_times(direction / norm)
+        direction = shard.group.sum(product) / n_rows
         value = float(direction.norm())
     return value
 
 
-def _sample(x: Rows, step: int, weight: Tensor | None) -> _DenseSample | _SparseSample:
+def _longest(rows: _DenseSample | _SparseSample, group: Group) -> Tensor:
+    """The row of the largest norm in any process, (d,)."""
+    longest = group.concat(rows.longest()[None])
+    return longest[longest.square().sum(dim=1).argmax()]
+
+
+def _sample(
+    x: Rows, every: slice, weight: Tensor | None
+) -> _DenseSample | _SparseSample:
     if isinstance(x, SparseRows):
-        return _SparseSample(x, step, weight)
-    return _DenseSample(x, step, weight)
+        return _SparseSample(x, every, weight)
+    return _DenseSample(x, every, weight)
 
 
 class _DenseSample:
     """Evenly spaced rows, in float64, each times the root of its weight."""
 
-    def __init__(self, x: Rows, step: int, weight: Tensor | None) -> None:
-        rows = x[::step].cpu().double()  # perhaps a view
+    def __init__(self, x: Rows, every: slice, weight: Tensor | None) -> None:
+        rows = x[every].cpu().double()  # perhaps a view
         self.rows = rows if weight is None else rows * weight.sqrt()[:, None]
 
     def longest(self) -> Tensor:
-        """The row of the largest norm, (d,)."""
+        """The row of the largest norm, (d,); zeros where there is none."""
+        if not len(self.rows):
+            return self.rows.new_zeros(self.rows.shape[1])
         return self.rows[self.rows.square().sum(dim=1).argmax()]
 
     def moments_times(self, direction: Tensor) -> Tensor:
-        """Product of the second moments, (d, d), with a vector."""
-        return self.rows.T @ (self.rows @ direction) / len(self.rows)
+        """Product of the sums of squares and products, (d, d), with a vector."""
+        return self.rows.T @ (self.rows @ direction)
 
 
 class _SparseSample:
@@ -128,14 +156,16 @@ class _SparseSample:
     A row is its sparse part, scaled but not shifted, and the shift that all rows share.
     """
 
-    def __init__(self, x: SparseRows, step: int, weight: Tensor | None) -> None:
-        self.sparse = x.uncentred()[::step].astype(np.float64)
+    def __init__(self, x: SparseRows, every: slice, weight: Tensor | None) -> None:
+        self.sparse = x.uncentred()[every].astype(np.float64)
         self.shift = x.shift.cpu().double().numpy()
         n_rows = self.sparse.shape[0]
         self.weight = np.ones(n_rows) if weight is None else weight.numpy()
 
     def longest(self) -> Tensor:
-        """The row of the largest norm, (d,)."""
+        """The row of the largest norm, (d,); zeros where there is none."""
+        if not self.sparse.shape[0]:
+            return torch.zeros(self.sparse.shape[1], dtype=torch.float64)
         squared = self.sparse.multiply(self.sparse).sum(axis=1)
         squared = squared + 2 * (self.sparse @ self.shift) + self.shift @ self.shift
         first = int((self.weight * squared).argmax())
@@ -143,8 +173,7 @@ class _SparseSample:
         return torch.from_numpy(np.sqrt(self.weight[first]) * row)
 
     def moments_times(self, direction: Tensor) -> Tensor:
-        """Product of the second moments, (d, d), with a vector."""
+        """Product of the sums of squares and products, (d, d), with a vector."""
         along = direction.numpy()
         u = self.weight * (self.sparse @ along + self.shift @ along)
-        product = self.sparse.T @ u + u.sum() * self.shift
-        return torch.from_numpy(product / len(u))
+        return torch.from_numpy(self.sparse.T @ u + u.sum() * self.shift)

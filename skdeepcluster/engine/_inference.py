@@ -71,7 +71,12 @@ def _padded(rows: Tensor, block_rows: int) -> Tensor:
     return torch.cat([rows, rows.new_zeros(missing, rows.shape[1])])
 
 
-def map_all(function: Callable[[Tensor], Tensor], x: Rows) -> Tensor:
-    """Apply a row-wise `function` to all rows, in blocks sized for speed."""
-    large = len(x) >= 4 * _LARGE_BLOCK_ROWS
+def map_all(
+    function: Callable[[Tensor], Tensor], x: Rows, n_rows: int | None = None
+) -> Tensor:
+    """Apply a row-wise `function` to all rows, in blocks sized for speed.
+
+    The size goes with `n_rows`, where `x` are only some of so many.
+    """
+    large = (n_rows or len(x)) >= 4 * _LARGE_BLOCK_ROWS
     return map_blocks(function, x, _LARGE_BLOCK_ROWS if large else BLOCK_ROWS)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from skorch import NeuralNet
 from torch import Tensor, nn
 from torch.optim import Optimizer
+
+from skdeepcluster.engine._shards import average_gradients
+from skdeepcluster.utils._group import Group
 
 # Moments of weights whose gradient stays zero decay into denormal numbers, on which
 # CPUs are ten times slower; this often they are set to zero instead.
@@ -48,6 +51,9 @@ class PhaseNet(NeuralNet):
         ``after_step(step, epoch)`` after each step; True ends the phase.
     after_epoch : callable
         Called after each epoch but one that is the last by `after_step` or a callback.
+    group : Group
+        Processes that train together: `loss_function` then gives the sum over the own
+        rows of a batch, and what is minimised is the mean over all rows of it.
     """
 
     def __init__(
@@ -60,6 +66,7 @@ class PhaseNet(NeuralNet):
         before_epoch: Callable[[int], None],
         after_step: Callable[[int, int], bool],
         after_epoch: Callable[[], None],
+        group: Group,
         device: torch.device,
         callbacks: list[Any],
     ) -> None:
@@ -76,6 +83,7 @@ class PhaseNet(NeuralNet):
         self.before_epoch = before_epoch
         self.after_step = after_step
         self.after_epoch = after_epoch
+        self.group = group
 
     def train(
         self, batches: Any, epochs: int, earlier: dict[str, Any] | None = None
@@ -132,7 +140,16 @@ class PhaseNet(NeuralNet):
         """Loss and gradient of one batch."""
         loss = self.loss_function(batch)
         loss.backward()  # type: ignore[no-untyped-call]
-        return {"loss": loss.detach(), "y_pred": None}
+        loss = loss.detach()
+        if self.group.size > 1:
+            loss = average_gradients(
+                self._parameters(), loss, len(batch[1]), self.group
+            )
+        return {"loss": loss, "y_pred": None}
+
+    def _parameters(self) -> Iterator[nn.Parameter]:
+        for group in self.optimizer_.param_groups:
+            yield from group["params"]
 
     def run_single_epoch(
         self,

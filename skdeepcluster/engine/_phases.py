@@ -279,14 +279,3 @@ class Budget:
             return int(asked)
         steps = min(max(epochs * self.steps_per_epoch, least), most)
         return ceil(steps / self.steps_per_epoch)
-
-
-def weighted_mean(loss: Tensor, weight: Tensor | None) -> Tensor:
-    """Mean of per-sample losses; a loss of the whole batch stays as it is.
-
-    Weights have the mean 1 over all data, not in every batch: a heavy row counts for
-    more than the rows of other batches as well.
-    """
-    if loss.ndim == 0:
-        return loss
-    return loss.mean() if weight is None else (weight * loss).mean()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,18 +13,15 @@ from skdeepcluster.architectures import GeneratorDropout
 from skdeepcluster.engine._batches import shuffled_batches
 from skdeepcluster.engine._callbacks import EpochReporter
 from skdeepcluster.engine._curvature import limited_to, relative_to
-from skdeepcluster.engine._layers import HiddenLayers, hidden_layers
+from skdeepcluster.engine._losses import BatchLosses, factors_at
 from skdeepcluster.engine._net import PhaseNet, TrainingDivergedError
 from skdeepcluster.engine._phases import (
     OptimizerSpec,
     Phase,
-    Ramp,
     label_change_share,
     overrides,
-    weighted_mean,
 )
 from skdeepcluster.engine._states import State
-from skdeepcluster.objectives import Batch, Objective
 
 if TYPE_CHECKING:
     from skdeepcluster.engine._trainer import Trainer
@@ -43,16 +39,12 @@ class PhaseProgress:
     def __init__(self, trainer: Trainer, phase: Phase) -> None:
         self.trainer = trainer
         self.phase = phase
-        self.batch: Batch
-        self.targets: dict[Objective, Tensor] = {}
+        self.losses = BatchLosses(trainer, phase)
         self.labels: Tensor | None = None
         self.net: PhaseNet | None = None
         self.window = phase.stop.window() if phase.stop is not None else None
         self.stopped = False
         self.history: dict[str, Any] = {"loss": []}
-        self.moving = [o for o in phase.objectives if overrides(o, "after_step")]
-        self.viewing = {o for o in phase.objectives if overrides(o, "view")}
-        self.factors = factors_at(phase, 0)
         self.generators: dict[str, torch.Generator] = {}
         self.earlier: State | None = None
 
@@ -80,8 +72,10 @@ class PhaseProgress:
         """What the next epoch goes on from, beside network and objectives."""
         return {
             "net": None if self.net is None else self.net.state(),
-            "generators": {k: g.get_state() for k, g in self.generators.items()},
-            "targets": [self.targets.get(o) for o in self.phase.objectives],
+            "generators": self.trainer.shard.group.each(
+                {k: g.get_state() for k, g in self.generators.items()}
+            ),
+            "targets": [self.losses.targets.get(o) for o in self.phase.objectives],
             "labels": self.labels,
             "window": self.window and (self.window.step, self.window.labels),
             "history": self.history,
@@ -91,7 +85,7 @@ class PhaseProgress:
         """Begin from the `state` after an earlier epoch."""
         self.earlier = earlier
         targets = zip(self.phase.objectives, earlier["targets"], strict=True)
-        self.targets = {o: target for o, target in targets if target is not None}
+        self.losses.targets = {o: t for o, t in targets if t is not None}
         self.labels, self.history = earlier["labels"], earlier["history"]
         if self.window is not None:
             self.window.step, self.window.labels = earlier["window"]
@@ -100,15 +94,17 @@ class PhaseProgress:
         """Run the epochs of the phase."""
         trainer, phase = self.trainer, self.phase
         self.generators = self._make_generators()
+        self.losses.noise = self.generators["noise"]
         reporter = EpochReporter(trainer.observer, phase.name, self._snapshot())
         self.net = PhaseNet(
             trainer.network,
             nn.ModuleList(phase.objectives),
-            loss_function=self.loss,
+            loss_function=self.losses.of,
             make_optimizer=self._make_optimizer,
             before_epoch=self.before_epoch,
             after_step=self.after_step,
             after_epoch=lambda: trainer.checkpoints.epoch_ends(phase.name, self.state),
+            group=trainer.shard.group,
             device=trainer.compute.device,
             callbacks=[reporter],
         )
@@ -116,7 +112,10 @@ class PhaseProgress:
         try:
             self.net.train(
                 shuffled_batches(
-                    trainer.x, trainer.batch_size, self.generators["batches"]
+                    trainer.x,
+                    trainer.batch_size,
+                    self.generators["batches"],
+                    trainer.shard,
                 ),
                 phase.epochs,
                 self.earlier and self.earlier["net"],
@@ -126,38 +125,22 @@ class PhaseProgress:
         self.history["loss"] = list(self.net.history[:, "train_loss"])
 
     def _make_generators(self) -> dict[str, torch.Generator]:
-        device = self.trainer.compute.device.type
+        name, streams = self.phase.name, self.trainer.streams
+        device, rank = self.trainer.compute.device.type, self.trainer.shard.group.rank
+        own = f"{name}/{rank}" if rank else name  # of other rows other noise
         generators = {
-            purpose: self.trainer.streams.generator(f"{purpose}/{self.phase.name}", on)
-            for purpose, on in [
-                ("dropout", device),
-                ("batches", "cpu"),
-                ("noise", device),
-            ]
+            "dropout": streams.generator(f"dropout/{own}", device),
+            "batches": streams.generator(f"batches/{name}"),
+            "noise": streams.generator(f"noise/{own}", device),
         }
         if self.earlier is not None:
             for purpose, generator in generators.items():
-                generator.set_state(self.earlier["generators"][purpose])
+                generator.set_state(self.earlier["generators"][rank][purpose])
         return generators
-
-    def loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
-        """Weighted sum of the phase's losses on a batch of rows."""
-        x, index = batch
-        trainer = self.trainer
-        z = trainer.encode(x)
-        x_hat = trainer.decode(z) if self.phase.needs_reconstruction else None
-        layers, layers_hat = self._hidden_layers(x, z)
-        weight = None if trainer.weight is None else trainer.weight[index]
-        self.batch = Batch(x, z, x_hat, layers, layers_hat, index, weight=weight)
-        terms = [
-            factor * weighted_mean(objective.loss(self._for(objective)), weight)
-            for objective, factor in self.factors.items()
-        ]
-        return torch.stack(terms).sum()
 
     def before_epoch(self, epoch: int) -> None:
         """Let weights and objectives anneal."""
-        self.factors = factors_at(self.phase, epoch)
+        self.losses.weigh(epoch)
         for objective in self.phase.objectives:
             objective.on_epoch(epoch)
 
@@ -165,8 +148,7 @@ class PhaseProgress:
         """Move centres, refresh targets when it is time; True ends the phase."""
         for objective in self.phase.objectives:
             objective.project()
-        for objective in self.moving:
-            self._move(objective)
+        self.losses.move()
         every = self.phase.refresh_every
         if every is None or step % every:
             return False
@@ -182,7 +164,7 @@ class PhaseProgress:
         for objective in self.phase.objectives:
             target = objective.refresh(z, self.trainer.weight)
             if target is not None:
-                self.targets[objective] = target
+                self.losses.targets[objective] = target
         if clustering is not None:
             self._compare(clustering.assign(z), step, epoch)
 
@@ -194,7 +176,8 @@ class PhaseProgress:
             self.history["label_change"].append(share)
         self.labels = labels
         if self.window is not None:
-            self.stopped = self.window.stops(labels, step, epoch, weight)
+            stops = self.window.stops(labels, step, epoch, weight)
+            self.stopped = self.trainer.shard.group.first(stops)
 
     def diverged(self) -> TrainingDivergedError:
         """Error that says where the loss was lost and what to try."""
@@ -217,44 +200,15 @@ class PhaseProgress:
         return spec.build(parameters, exempt)
 
     def _optimizer(self) -> OptimizerSpec:
-        x, weight, spec = self.trainer.x, self.trainer.weight, self.phase.optimizer
+        trainer, spec = self.trainer, self.phase.optimizer
+        x, weight, shard = trainer.x, trainer.own_weight, trainer.shard
         if self.phase.rate == "relative":
-            return relative_to(x, spec, weight)
+            return relative_to(x, spec, weight, shard)
         if self.phase.rate != "limited":
             return spec
         factors = factors_at(self.phase, self.phase.epochs)
         steepness = sum(w * o.steepness(x.shape[1]) for o, w in factors.items())
-        return limited_to(x, spec, steepness, weight)
-
-    def _hidden_layers(self, x: Tensor, z: Tensor) -> HiddenLayers:
-        if not self.phase.needs_layers:
-            return (), ()
-        with self.trainer.compute.autocast():
-            return hidden_layers(self.trainer.network, x, z)
-
-    def _for(self, objective: Objective) -> Batch:
-        batch = self.batch
-        if objective in self.viewing:
-            batch = self._with_view(objective)
-        target = self.targets.get(objective)
-        if target is None:
-            return batch
-        return replace(batch, target=target[batch.index])
-
-    def _with_view(self, objective: Objective) -> Batch:
-        """The batch with the embedding, and reconstruction, of the loss's own view."""
-        z = self.trainer.encode(objective.view(self.batch.x, self.generators["noise"]))
-        x_hat = self.trainer.decode(z) if objective.needs_reconstruction else None
-        return replace(self.batch, z_view=z, x_hat=x_hat)
-
-    @torch.no_grad()
-    def _move(self, objective: Objective) -> None:
-        self.trainer.network.eval()
-        z = self.trainer.encode(self.batch.x)
-        self.trainer.network.train()
-        target = objective.after_step(replace(self._for(objective), z=z))
-        if target is not None:
-            self.targets[objective][self.batch.index] = target
+        return limited_to(x, spec, steepness, weight, shard)
 
     def _snapshot(self) -> Callable[[], dict[str, Any]] | None:
         objective, snapshot = self.phase.model, self.trainer.snapshot
@@ -268,14 +222,6 @@ def set_dropout_generator(network: nn.Module, generator: Any) -> None:
     for layer in network.modules():
         if isinstance(layer, GeneratorDropout):
             layer.generator = generator
-
-
-def factors_at(phase: Phase, epoch: int) -> dict[Objective, float]:
-    """Weights of the losses of a phase in epoch `epoch`."""
-    return {
-        objective: factor.at(epoch) if isinstance(factor, Ramp) else factor
-        for objective, factor in phase.objectives.items()
-    }
 
 
 def diverged(phase: Phase, epoch: int) -> TrainingDivergedError:

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+import torch
 from numpy.typing import NDArray
 
+from skdeepcluster.utils._group import ALONE, Group
 from skdeepcluster.utils._stored import StoredRows
 
 _BLOCK_ROWS = 4096
@@ -40,7 +42,9 @@ class Scaling:
     factor: float
 
     @classmethod
-    def fit(cls, X: Any, weight: NDArray | None = None) -> Scaling:
+    def fit(
+        cls, X: Any, weight: NDArray | None = None, group: Group = ALONE
+    ) -> Scaling:
         """Measure the scaling of `X` in float64, block by block.
 
         Parameters
@@ -48,13 +52,19 @@ class Scaling:
         X : {ndarray, StoredRows, CSR matrix} of shape (n_samples, n_features)
         weight : ndarray of shape (n_samples,), optional
             Sample weights; only their ratios count.
+        group : Group, optional
+            Processes that have other rows; all measure the same.
         """
-        check_castable(X)
-        n_samples, n_features = X.shape
-        weight = np.ones(n_samples) if weight is None else weight / weight.mean()
-        moments = _sparse_moments if sp.issparse(X) else _moments
-        mean, by_column = moments(X, weight)
-        factor = float(np.sqrt(by_column.sum() / (n_samples * n_features)))
+        with group.together():
+            check_castable(X)
+        n_samples = int(_total(group, float(X.shape[0])))
+        if weight is None:
+            weight = np.ones(X.shape[0])
+        else:
+            weight = weight / (_total(group, weight.sum()) / n_samples)
+        moments = _SparseMoments if sp.issparse(X) else _Moments
+        mean, by_column = _measure(moments(X, weight), n_samples, group)
+        factor = float(np.sqrt(by_column.sum() / (n_samples * X.shape[1])))
         # Rounding alone leaves about eps * |mean| in a column that is constant.
         noise = 8 * np.finfo(X.dtype).eps * float(np.abs(mean).max())
         if factor <= noise:
@@ -81,35 +91,71 @@ class Scaling:
         return X.astype(np.float64) * self.factor + self.mean
 
 
-def _moments(X: NDArray | StoredRows, weight: NDArray) -> tuple[NDArray, NDArray]:
+def _measure(
+    moments: _Moments | _SparseMoments, n_samples: int, group: Group
+) -> tuple[NDArray, NDArray]:
     """Means of the columns, and sums of their squared deviations."""
-    mean = sum((w * block).sum(axis=0) for block, w in _blocks(X, weight)) / len(X)
-    by_column = np.zeros(X.shape[1])
-    for block, w in _blocks(X, weight):
-        by_column += (w * np.square(block - mean)).sum(axis=0)
-    return mean, by_column
+    mean = _total(group, moments.sums()) / n_samples
+    return mean, _total(group, moments.squares(mean))
 
 
-def _sparse_moments(X: sp.csr_array, weight: NDArray) -> tuple[NDArray, NDArray]:
-    """As `_moments`, of a CSR matrix without making it dense."""
-    n_samples, n_features = X.shape
-    entry_weight = np.repeat(weight, np.diff(X.indptr))
+def _total(group: Group, part: Any) -> Any:
+    """Sum over the processes, of a number or an array."""
+    if group.size == 1:
+        return part
+    return group.sum(torch.as_tensor(part, dtype=torch.float64)).numpy()
 
-    def sums(values: NDArray) -> NDArray:
-        """Of the columns, added in the order of the dense blocks."""
-        total = np.zeros(n_features)
-        for start in range(0, n_samples, _BLOCK_ROWS):
-            ends = X.indptr[[start, min(start + _BLOCK_ROWS, n_samples)]]
-            part = slice(*ends)
-            weighted = entry_weight[part] * values[part]
-            total += np.bincount(X.indices[part], weighted, n_features)
+
+class _Moments:
+    """Sums over the rows of an array, block by block."""
+
+    def __init__(self, X: NDArray | StoredRows, weight: NDArray) -> None:
+        self.X = X
+        self.weight = weight
+
+    def sums(self) -> NDArray:
+        """Of the columns."""
+        total = np.zeros(self.X.shape[1])
+        for block, w in _blocks(self.X, self.weight):
+            total += (w * block).sum(axis=0)
         return total
 
-    data = X.data.astype(np.float64)
-    mean = sums(data) / n_samples
-    zeros = n_samples - sums(np.ones(len(data)))  # their weight
-    apart = data - mean[X.indices]
-    return mean, sums(np.square(apart)) + zeros * np.square(mean)
+    def squares(self, mean: NDArray) -> NDArray:
+        """Of the columns' deviations from `mean`, squared."""
+        by_column = np.zeros(self.X.shape[1])
+        for block, w in _blocks(self.X, self.weight):
+            by_column += (w * np.square(block - mean)).sum(axis=0)
+        return by_column
+
+
+class _SparseMoments:
+    """As `_Moments`, of a CSR matrix without making it dense."""
+
+    def __init__(self, X: sp.csr_array, weight: NDArray) -> None:
+        self.X = X
+        self.data = X.data.astype(np.float64)
+        self.weight = weight
+        self.entry_weight = np.repeat(weight, np.diff(X.indptr))
+
+    def sums(self) -> NDArray:
+        """Of the columns."""
+        return self._by_column(self.data)
+
+    def squares(self, mean: NDArray) -> NDArray:
+        """Of the columns' deviations from `mean`, squared."""
+        apart = self.data - mean[self.X.indices]
+        zeros = self.weight.sum() - self._by_column(np.ones(len(self.data)))
+        return self._by_column(np.square(apart)) + zeros * np.square(mean)
+
+    def _by_column(self, values: NDArray) -> NDArray:
+        """Weighted sums of values of the entries, in the order of dense blocks."""
+        X, total = self.X, np.zeros(self.X.shape[1])
+        for start in range(0, X.shape[0], _BLOCK_ROWS):
+            ends = X.indptr[[start, min(start + _BLOCK_ROWS, X.shape[0])]]
+            part = slice(*ends)
+            weighted = self.entry_weight[part] * values[part]
+            total += np.bincount(X.indices[part], weighted, X.shape[1])
+        return total
 
 
 def _blocks(

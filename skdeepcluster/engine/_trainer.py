@@ -19,6 +19,7 @@ from skdeepcluster.engine._phases import Phase, label_change_share, overrides
 from skdeepcluster.engine._progress import PhaseProgress, diverged
 from skdeepcluster.engine._random import RandomStreams
 from skdeepcluster.engine._rows import Rows
+from skdeepcluster.engine._shards import Shard
 from skdeepcluster.objectives import ClusteringObjective, Objective, aligned
 
 if TYPE_CHECKING:
@@ -32,8 +33,9 @@ class Trainer:
     ----------
     network : nn.Module
         Module with ``encode`` and ``decode``; trained in place.
-    x : Rows of shape (n_samples, n_features)
-        Scaled data, given on the device; a tensor, or made when asked for.
+    x : Rows of shape (n_own, n_features)
+        Scaled data, given on the device; a tensor, or made when asked for. The rows of
+        this process, where several train together.
     compute : Compute
     streams : RandomStreams
     batch_size : int
@@ -44,7 +46,9 @@ class Trainer:
     cache : PretrainingCache, optional
         Where results of pretraining are kept.
     weight : Tensor of shape (n_samples,), optional
-        Sample weights, on the device; only their ratios count.
+        Sample weights of all rows, on the device; only their ratios count.
+    shard : Shard, optional
+        Which of all rows `x` are; all of them by default.
     checkpoints : Checkpoints, optional
         Where the state of the fit is kept; none by default.
     """
@@ -61,11 +65,13 @@ class Trainer:
         snapshot: Callable[[Trainer, Objective], dict[str, Any]] | None = None,
         cache: PretrainingCache | None = None,
         weight: Tensor | None = None,
+        shard: Shard | None = None,
         checkpoints: Checkpoints | None = None,
     ) -> None:
         self.network = network.to(compute.device, compute.dtype)
         self.x = x
         self.weight = None if weight is None else weight / weight.mean()
+        self.shard = shard or Shard(len(x))
         self.compute = compute
         self.streams = streams
         self.batch_size = batch_size
@@ -87,6 +93,7 @@ class Trainer:
             batch_size=self.batch_size,
             observer=self.observer,
             weight=self.weight,
+            shard=self.shard,
             checkpoints=self.checkpoints,
         )
 
@@ -121,9 +128,22 @@ class Trainer:
             return
         self.initialised.add(objective)
         if overrides(objective, "prepare"):
+            self._check_has_all_rows(objective)
             objective.prepare(self.x)
         objective.initialise(z, self.weight, self.streams.generator("kmeans"))
         objective.to(self.compute.device)
+
+    def _check_has_all_rows(self, objective: Objective) -> None:
+        if not self.shard.alone:
+            raise ValueError(
+                f"{type(objective).__name__} looks at all rows of the input, which "
+                "no process has where several train together: use shard=None."
+            )
+
+    @property
+    def own_weight(self) -> Tensor | None:
+        """Sample weights of the rows of this process."""
+        return None if self.weight is None else self.weight[self.shard.own]
 
     def recluster(self, objective: ClusteringObjective) -> float:
         """Start an objective again from the embedding; returns the share of new labels.
@@ -163,9 +183,13 @@ class Trainer:
 
     @torch.no_grad()
     def embed(self) -> Tensor:
-        """Embedding of all rows, (n, embedding_size), on the device."""
+        """Embedding of all rows, (n, embedding_size), on the device.
+
+        Every process encodes its own and gets the others'.
+        """
         self.network.eval()
-        z = map_all(self.encode, self.x)
+        own = map_all(self.encode, self.x, self.shard.total)
+        z = self.shard.group.concat(own)
         if not torch.isfinite(z).all():
             raise TrainingDivergedError("The embedding is not finite.")
         return z

@@ -168,6 +168,12 @@ pretrained : estimator, default=None
     cloned, as in a search, pass :class:`~sklearn.frozen.FrozenEstimator` of it:
     cloning unfits what is not frozen.
 {_CHECKPOINT_DIR.strip()}
+shard : {"auto", "local"}, default=None
+    Fits together with the other processes of ``torch.distributed``, which the user has
+    started (``torchrun``): with "auto" all pass the same rows and each takes its part,
+    with "local" each passes rows of its own. All end with the same model; `labels_` are
+    those of the rows that were passed. `memory` has no effect then. None never
+    communicates.
 random_state : int, RandomState instance or None, default=None
     Seed of weights, batches and k-means. The same int gives the same bits on the CPU
     with the same number of threads. Global generators are neither read nor moved.

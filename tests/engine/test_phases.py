@@ -10,7 +10,7 @@ from skdeepcluster.engine import (
     Reclustering,
     label_change,
 )
-from skdeepcluster.engine._phases import weighted_mean
+from skdeepcluster.engine._losses import weighted_mean
 from skdeepcluster.objectives import Hardening, Reconstruction, SoftmaxHead
 
 SGD = OptimizerSpec("sgd", 0.1)

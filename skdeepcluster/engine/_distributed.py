@@ -1,0 +1,103 @@
+"""Fits of several processes: the only place that imports ``torch.distributed``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from skdeepcluster.utils._group import ALONE, Group
+
+
+class ProcessGroup:
+    """The default group of ``torch.distributed``, which the user has started."""
+
+    def __init__(self) -> None:
+        self.rank, self.size = dist.get_rank(), dist.get_world_size()
+        on_gpu = dist.get_backend() == "nccl"
+        self._device = torch.device("cuda" if on_gpu else "cpu")
+
+    def sum(self, part: Tensor) -> Tensor:
+        """Sum over the processes, in the same order in each of them."""
+        total = part.detach().to(self._device, copy=True)
+        with _named_failures():
+            dist.all_reduce(total)
+        return total.to(part.device)
+
+    def concat(self, rows: Tensor) -> Tensor:
+        """Rows of all processes; as many from each as it has."""
+        sizes = self.sizes(len(rows))
+        padded = rows.new_zeros(max(sizes), *rows.shape[1:], device=self._device)
+        padded[: len(rows)] = rows.detach()
+        parts = [torch.empty_like(padded) for _ in sizes]
+        with _named_failures():
+            dist.all_gather(parts, padded)
+        whole = [part[:size] for part, size in zip(parts, sizes, strict=True)]
+        return torch.cat(whole).to(rows.device)
+
+    def sizes(self, own: int) -> list[int]:
+        """Numbers of all processes."""
+        numbers = torch.zeros(self.size, dtype=torch.int64)
+        numbers[self.rank] = own
+        return [int(number) for number in self.sum(numbers)]
+
+    def first(self, value: Any) -> Any:
+        """What process 0 has: anything that can be pickled."""
+        box = [value]
+        with _named_failures():
+            dist.broadcast_object_list(box, src=0, device=self._device)
+        return box[0]
+
+    def each(self, value: Any) -> list[Any]:
+        """What every process has: anything that can be pickled."""
+        values: list[Any] = [None] * self.size
+        with _named_failures():
+            dist.all_gather_object(values, value)
+        return values
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Context without communication inside; an error in one fails them all."""
+        failure: Exception | None = None
+        try:
+            yield
+        except Exception as error:  # told to the others first
+            failure = error
+        own = None if failure is None else f"{type(failure).__name__}: {failure}"
+        messages = self.each(own)
+        if failure is not None:
+            raise failure
+        for rank, message in enumerate(messages):
+            if message is not None:
+                raise RuntimeError(f"Process {rank} of the group failed: {message}")
+
+
+def group_of(shard: str | None) -> Group:
+    """The processes that fit together, as the ``shard`` parameter says."""
+    if shard is None:
+        return ALONE
+    if dist.is_available() and dist.is_initialized():
+        return ProcessGroup() if dist.get_world_size() > 1 else ALONE
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ValueError(
+            f"shard={shard!r} needs the processes to know each other: call "
+            "torch.distributed.init_process_group before fit."
+        )
+    return ALONE
+
+
+@contextmanager
+def _named_failures() -> Iterator[None]:
+    """Say what the errors of a group mean: who has died is not there to say it."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise RuntimeError(
+            "Another process of the group has ended or does not answer, so this one "
+            f"cannot go on either: {error}"
+        ) from error

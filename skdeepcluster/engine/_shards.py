@@ -1,0 +1,105 @@
+"""Which rows this process has of those that all processes train on together.
+
+Rows stay where they are. What is small is the same in every process: the network, the
+embedding of all rows, targets and labels, so that objectives compute as if they were
+alone; and every batch is one batch of all rows, of which a process takes its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from skdeepcluster.utils._group import ALONE, Group
+
+
+class Shard:
+    """Rows `start` to `stop` of all rows, which are numbered by process.
+
+    Parameters
+    ----------
+    n_own : int
+        Rows of this process.
+    group : Group, optional
+    """
+
+    def __init__(self, n_own: int, group: Group = ALONE) -> None:
+        counts = group.concat(torch.tensor([n_own]))
+        self.group = group
+        self.start = int(counts[: group.rank].sum())
+        self.stop = self.start + n_own
+        self.total = int(counts.sum())
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is no other process."""
+        return self.group.size == 1
+
+    @property
+    def own(self) -> slice:
+        """Rows of this process among all."""
+        return slice(self.start, self.stop)
+
+    def own_of(self, index: Tensor) -> Tensor:
+        """Those of some rows that this process has, by their numbers among all."""
+        if self.alone:
+            return index
+        return index[(index >= self.start) & (index < self.stop)]
+
+    def shares(self, sizes: list[int]) -> list[int]:
+        """Rows of this process in batches of these sizes, as even as can be."""
+        if self.alone:
+            return sizes
+        n_own, n_batches = self.stop - self.start, len(sizes)
+        ends = [n_own * t // n_batches for t in range(n_batches + 1)]
+        return [end - start for start, end in zip(ends, ends[1:], strict=False)]
+
+
+def part_of(n_rows: int, group: Group) -> slice:
+    """Rows that a process takes where all have the same: neighbours, evenly many."""
+    ends = [n_rows * rank // group.size for rank in (group.rank, group.rank + 1)]
+    return slice(*ends)
+
+
+def copy_from_first(network: nn.Module, group: Group) -> None:
+    """Give all processes the weights of the first, which a seed mostly does."""
+    if group.size > 1:
+        network.load_state_dict(group.first(network.state_dict()))
+
+
+@torch.no_grad()
+def average_gradients(
+    parameters: Iterable[nn.Parameter], loss: Tensor, n_rows: int, group: Group
+) -> Tensor:
+    """Turn gradients of sums over a process's rows into those of the mean over all.
+
+    One message a step: gradients, loss and number of rows. (Not
+    ``DistributedDataParallel``, which follows calls of ``forward``: here networks are
+    called by ``encode`` and ``decode``, losses have parameters, and a process may have
+    no row of a batch.)
+
+    Parameters
+    ----------
+    parameters : iterable of nn.Parameter
+        In the same order in every process; their gradients change in place.
+    loss : Tensor
+        Sum over the rows of this process.
+    n_rows : int
+        How many these are.
+    group : Group
+
+    Returns
+    -------
+    loss : Tensor
+        Mean over the rows of all processes.
+    """
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    own = [*gradients, loss, loss.new_tensor(float(n_rows))]
+    total = group.sum(torch.cat([part.reshape(-1) for part in own]))
+    mean = total[:-1] / total[-1]
+    sizes = [gradient.numel() for gradient in gradients]
+    for gradient, part in zip(gradients, mean[:-1].split(sizes), strict=True):
+        gradient.copy_(part.view_as(gradient))
+    return mean[-1]
