@@ -165,3 +165,13 @@ def test_with_a_cache_of_pretraining(at, cached_by, monkeypatch, tmp_path):
         fresh(dec, memory=memory).fit(X)
     model.set_params(memory=None if cached_by == "nobody" else memory).fit(X)
     assert outcome(model) == expected
+
+
+def test_the_stop_rule_goes_on(monkeypatch, tmp_path):
+    params = {"tol": 0.99, "max_iter": 60, "update_interval": 7, "batch_size": 16}
+    dec = DEC(3, hidden_layer_sizes=(8,), pretrain_epochs=2, **params)
+    expected = fresh(dec).fit(X)
+    assert 30 < expected.n_iter_ < 40  # after 140 steps
+    model = fresh(dec, checkpoint_dir=tmp_path)
+    assert Interruptions(monkeypatch).fit_to_the_end(model, X, at=50) == 3
+    assert outcome(model) == outcome(expected)

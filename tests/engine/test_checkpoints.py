@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from interruptions import Interruptions, outcome
+from interruptions import Interruptions, outcome, state_bytes
 from sklearn.cluster import KMeans
 from sklearn.datasets import make_blobs
 
@@ -27,7 +27,8 @@ from skdeepcluster.engine import (
     in_words,
 )
 from skdeepcluster.engine._progress import PhaseProgress
-from skdeepcluster.objectives import Hardening
+from skdeepcluster.engine._states import restore_module
+from skdeepcluster.objectives import Hardening, MutualInformation
 
 X, Y = make_blobs(61, n_features=4, centers=3, random_state=0)
 STEPS = 4  # an epoch
@@ -263,6 +264,25 @@ def test_a_damaged_file_is_an_error_and_nothing_in_it_is_executed(
         torch.save(content, interrupted / FILE)
         with pytest.raises(ValueError, match="damaged, or no checkpoint"):
             make(checkpoint_dir=interrupted).fit(X)
+
+
+# --- states -----------------------------------------------------------------
+
+
+def test_a_module_takes_tensors_of_any_shape_and_none():
+    z = torch.randn(20, 2, generator=torch.Generator().manual_seed(0))
+    rng = torch.Generator().manual_seed(0)
+    begun = MutualInformation(3)
+    before = begun.state_dict()
+    begun.initialise(z, None, rng)
+    other = MutualInformation(3)
+    restore_module(other, begun.state_dict())
+    assert state_bytes(other) == state_bytes(begun)
+    assert isinstance(other.weight, torch.nn.Parameter)
+    assert other.weight.requires_grad
+    restore_module(other, before)
+    assert other.first_labels is None
+    assert other.centers.numel() == 0
 
 
 # --- words ------------------------------------------------------------------
