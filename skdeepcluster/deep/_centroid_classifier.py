@@ -83,6 +83,7 @@ class CentroidClassifier(ConfidenceMixin, BaseDeepClassifier):
         A fitted deep estimator of this package whose encoder and scaling are copied;
         `architecture` and `hidden_layer_sizes` are not used then.
     {checkpoint_dir}
+    {shard}
     random_state : int, RandomState instance or None, default=None
         Seed of weights and batches. The same int gives the same bits on the CPU with
         the same number of threads. Global generators are neither read nor moved.

@@ -15,10 +15,11 @@ from sklearn.utils.validation import check_is_fitted
 from skdeepcluster.deep._base import BaseDeepEstimator
 from skdeepcluster.deep._inference import DecodingMixin, check_answers
 from skdeepcluster.deep._starts import start_of
-from skdeepcluster.deep._weights import TrainingRows, neighbours
+from skdeepcluster.deep._weights import TrainingRows
 from skdeepcluster.engine import part_of
 from skdeepcluster.metrics import neighborhood_score, sample_rows
 from skdeepcluster.utils._sklearn import HasMethods, Interval, StrOptions
+from skdeepcluster.utils._stored import neighbours
 
 
 def _has_soft_assignments(estimator):

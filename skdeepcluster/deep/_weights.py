@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from skdeepcluster.engine import Shard, part_of
 from skdeepcluster.utils._group import ALONE
 from skdeepcluster.utils._input import checked_weight
-from skdeepcluster.utils._stored import StoredRows
+from skdeepcluster.utils._stored import StoredRows, neighbours
 
 # Rows that are not a dense array are compared as one, up to so many entries (128 MiB).
 _DENSE_ENTRIES = 2**24
@@ -133,13 +133,6 @@ class TrainingRows:
 def _rows_with(X, keep):
     """Rows where `keep` holds; of stored ones, none is read."""
     return X.subset(np.flatnonzero(keep)) if isinstance(X, StoredRows) else X[keep]
-
-
-def neighbours(X, part):
-    """Neighbouring rows; of stored ones, none is read."""
-    if isinstance(X, StoredRows):
-        return X.subset(np.arange(part.start, part.stop))
-    return X[part]
 
 
 def _distinct(X, codes, at_most):

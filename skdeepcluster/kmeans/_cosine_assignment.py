@@ -40,12 +40,13 @@ def nearest_by_cosine(matrix: Matrix, centers: Centers) -> tuple[Tensor, Tensor]
     products : Tensor of shape (n,), float32 or float64, on the host
         Product of the row with that unit centre, rounded: its norm times the cosine.
     """
-    labels = torch.empty(len(matrix), dtype=torch.int64)
-    products = torch.empty(len(matrix), dtype=matrix.dtype)
-    for rows, block in matrix.blocks():
+    own = matrix.own
+    labels = torch.empty(len(own), dtype=torch.int64)
+    products = torch.empty(len(own), dtype=own.dtype)
+    for rows, block in own.blocks():
         index = torch.arange(rows.start, rows.stop)
-        labels[rows], products[rows] = label_block(matrix, index, block, centers)
-    return labels, products
+        labels[rows], products[rows] = label_block(own, index, block, centers)
+    return matrix.of_all(labels), matrix.of_all(products)
 
 
 def cosine_blocks(matrix: Matrix, centers: Centers) -> Iterator[tuple[slice, Tensor]]:

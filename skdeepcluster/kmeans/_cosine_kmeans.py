@@ -93,7 +93,7 @@ def spherical_kmeans(
             converge_fuzzy(found, fuzziness, max_iter, tol)
         else:
             name = choose_algorithm(algorithm, matrix, len(found.centers))
-            assign = ALGORITHMS[name](matrix, weight)
+            assign = _assignment(name, matrix, weight)
             local_search(found, assign, chain_length, max_iter, tol)
         _log_start(number, found)
         return found
@@ -104,6 +104,17 @@ def spherical_kmeans(
         if found.criterion < best.criterion * (1 - _SAME_CRITERION):
             best = found
     return best
+
+
+def _assignment(name: str, matrix: Matrix, weight: Tensor) -> Assign:
+    """Assignment step for all rows; bounds are kept where the rows are."""
+    assign = ALGORITHMS[name](matrix.own, weight[matrix.own_rows])
+
+    def assign_all(centers: Centers) -> tuple[Tensor, Tensor]:
+        labels, products = assign(centers)
+        return matrix.of_all(labels), matrix.of_all(products)
+
+    return assign_all
 
 
 def _log_start(number: int, found: Partition) -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from skdeepcluster.kmeans._cosine_assignment import cosine_blocks
-from skdeepcluster.kmeans._matrix import Centers, Matrix, as_matrix
+from skdeepcluster.kmeans._matrix import Centers, Matrix
 from skdeepcluster.kmeans._seeding import draw_rows, first_smallest
 
 # Cosine distances below are what rounding leaves of zero.
@@ -71,7 +71,7 @@ class Seeding:
         closest = self._distances(chosen)[:, 0]
         if float(closest.mean()) < _NARROW and self.matrix.dtype == torch.float32:
             # So narrow a cone of rows that float32 hardly tells their directions apart.
-            self.matrix = as_matrix(self.matrix.x, "cpu", "float64")
+            self.matrix = self.matrix.as_double()
             closest = self._distances(chosen)[:, 0]
         for _ in range(1, n_clusters):
             mass = self.weight * closest
@@ -130,9 +130,10 @@ class Seeding:
     def _distances_to(self, centers: Centers) -> Tensor:
         """Cosine distances of all rows, (n, t), float64."""
         matrix = self.matrix
-        distances = torch.ones(len(matrix), len(centers), dtype=torch.float64)
-        for rows, cosines in cosine_blocks(matrix, centers):
-            distances[rows] -= cosines
+        own = torch.ones(len(matrix.own), len(centers), dtype=torch.float64)
+        for rows, cosines in cosine_blocks(matrix.own, centers):
+            own[rows] -= cosines
+        distances = matrix.of_all(own)
         return distances.masked_fill_(distances < _SAME_DIRECTION[matrix.dtype], 0)
 
     def _draw(self, mass: Tensor, size: int) -> Tensor:

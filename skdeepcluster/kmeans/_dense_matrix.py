@@ -89,6 +89,24 @@ class DenseMatrix:
         return int(self.shape[0])
 
     @property
+    def own(self) -> DenseMatrix:
+        """The part that this process has: all of it."""
+        return self
+
+    @property
+    def own_rows(self) -> slice:
+        """Which rows these are among all."""
+        return slice(0, len(self))
+
+    def of_all(self, values: Tensor) -> Tensor:
+        """Values of the own rows as those of all: the same."""
+        return values
+
+    def as_double(self) -> DenseMatrix:
+        """The same rows, multiplied in float64 on the CPU."""
+        return DenseMatrix(self.x, "cpu", "float64")
+
+    @property
     def width(self) -> float:
         """Entries of a row."""
         return self.shape[1]

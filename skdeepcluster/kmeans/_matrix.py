@@ -67,6 +67,20 @@ class Matrix(Protocol):
     def __len__(self) -> int: ...
 
     @property
+    def own(self) -> Any:
+        """The part that this process has, where several have rows."""
+
+    @property
+    def own_rows(self) -> slice:
+        """Which rows these are among all."""
+
+    def of_all(self, values: Tensor) -> Tensor:
+        """Values of the own rows as those of all, (n, ...)."""
+
+    def as_double(self) -> Any:
+        """The same rows, multiplied in float64 on the CPU."""
+
+    @property
     def norms(self) -> Tensor:
         """Euclidean norms, (n,), float64, on the host."""
 

@@ -62,6 +62,24 @@ class SparseMatrix:
         return int(self.shape[0])
 
     @property
+    def own(self) -> SparseMatrix:
+        """The part that this process has: all of it."""
+        return self
+
+    @property
+    def own_rows(self) -> slice:
+        """Which rows these are among all."""
+        return slice(0, len(self))
+
+    def of_all(self, values: Tensor) -> Tensor:
+        """Values of the own rows as those of all: the same."""
+        return values
+
+    def as_double(self) -> SparseMatrix:
+        """The same rows, multiplied in float64 on the CPU."""
+        return SparseMatrix(self.x, "cpu", "float64")
+
+    @property
     def width(self) -> float:
         """Stored entries of a row, in the mean."""
         return float(self.x.nnz / max(1, len(self)))

@@ -86,7 +86,8 @@ class Partition:
 
     def _move(self, changed: Tensor, labels: Tensor) -> None:
         few = len(changed) <= _FEW_CHANGED * len(labels)
-        if few and not self._recompute and self.reduce is identity:
+        alone = self.reduce is identity and self.matrix.own is self.matrix
+        if few and alone and not self._recompute:
             self.centers = self.centers.moved(
                 self.matrix,
                 changed,

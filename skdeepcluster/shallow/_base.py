@@ -11,8 +11,16 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import validate_data
 
-from skdeepcluster.engine import PRECISIONS, Compute, is_available, reuse_host_memory
-from skdeepcluster.kmeans import as_matrix
+from skdeepcluster.engine import (
+    PRECISIONS,
+    Compute,
+    group_of,
+    is_available,
+    part_of,
+    reuse_host_memory,
+)
+from skdeepcluster.kmeans import ShardedMatrix, as_matrix
+from skdeepcluster.utils._group import ALONE
 from skdeepcluster.utils._input import (
     check_finite,
     checked_weight,
@@ -20,7 +28,7 @@ from skdeepcluster.utils._input import (
     without_duplicates,
 )
 from skdeepcluster.utils._sklearn import Interval, StrOptions, tags_for_sparse
-from skdeepcluster.utils._stored import at_once, is_stored
+from skdeepcluster.utils._stored import at_once, is_stored, neighbours
 
 # Squares of sums of smaller ones, or of their inverses, leave the range of float64.
 _SMALLEST_WEIGHT = 1e-100
@@ -118,25 +126,33 @@ class BaseDirectionalEstimator(BaseShallowEstimator):
         "zero_rows": [StrOptions({"ignore", "error"})],
     }
 
-    def _read(self, X, sample_weight, precision=None, *, first=True):
+    def _read(self, X, sample_weight, precision=None, *, first=True, shard=None):
         """Rows to learn from, their matrix and their weights.
 
-        `first` is whether nothing has been learnt yet: then n_samples is checked.
+        `first` is whether nothing has been learnt yet: then n_samples is checked. With
+        a `shard` the matrix and the weights are those of the rows of all processes.
         """
-        X = self._validate(X, reset=first)
-        weight = self._validate_weight(sample_weight, X)
-        matrix = self._matrix(X, precision)
+        group = group_of(shard)
+        with group.together():
+            X = self._validate(X, reset=first)
+            weight = self._validate_weight(sample_weight, X)
+        if group.size > 1 and shard == "auto":
+            X = neighbours(X, part_of(X.shape[0], group))
+        elif group.size > 1:
+            weight = group.concat(weight)
+        matrix = self._matrix(X, precision, group)
         if first:
-            self._check_n_samples(X)
+            self._check_n_samples(matrix)
         self._check_zero_rows(matrix, weight)
         return X, matrix, weight
 
-    def _matrix(self, X, precision=None):
-        """The rows for computing with, on the device."""
+    def _matrix(self, X, precision=None, group=ALONE):
+        """The rows for computing with, on the device; those of all processes."""
         reuse_host_memory()
         device = self.device if is_available(self.device) else "cpu"
         compute = Compute.resolve(device, precision or self.precision)
-        return as_matrix(X, compute.device, compute.precision)
+        matrix = as_matrix(X, compute.device, compute.precision)
+        return matrix if group.size == 1 else ShardedMatrix(matrix, group)
 
     def _check_zero_rows(self, matrix, weight):
         """Say how many rows have no direction; or refuse them."""

@@ -6,7 +6,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from skdeepcluster.engine import RandomStreams, verbosity
+from skdeepcluster.engine import RandomStreams, group_of, verbosity
 from skdeepcluster.kmeans import (
     ALGORITHMS,
     spherical_kmeans,
@@ -17,6 +17,7 @@ from skdeepcluster.shallow._cosine_inference import CosineClusterer
 from skdeepcluster.shallow._mini_batches import MiniBatchMixin
 from skdeepcluster.shallow._starts import METHODS, number_of_starts
 from skdeepcluster.utils._docstring import shared_docstring
+from skdeepcluster.utils._group import SHARDS
 from skdeepcluster.utils._sklearn import Interval, StrOptions, _fit_context
 from skdeepcluster.utils._transaction import whole_or_nothing
 
@@ -75,7 +76,7 @@ class SphericalKMeans(MiniBatchMixin, CosineClusterer):
         For code written for :class:`~sklearn.cluster.KMeans`: without effect, as X is
         neither changed nor copied.
     {zero_rows}
-    {shallow_engine}
+    {sharded_engine}
 
     Attributes
     ----------
@@ -134,6 +135,7 @@ class SphericalKMeans(MiniBatchMixin, CosineClusterer):
         "fuzziness": [Interval(Real, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), None],
         "copy_x": ["boolean"],
+        "shard": [StrOptions(set(SHARDS)), None],
     }
 
     def __init__(
@@ -152,6 +154,7 @@ class SphericalKMeans(MiniBatchMixin, CosineClusterer):
         zero_rows="ignore",
         device="auto",
         precision="float32",
+        shard=None,
         random_state=None,
         verbose=0,
     ):
@@ -168,6 +171,7 @@ class SphericalKMeans(MiniBatchMixin, CosineClusterer):
         self.zero_rows = zero_rows
         self.device = device
         self.precision = precision
+        self.shard = shard
         self.random_state = random_state
         self.verbose = verbose
 
@@ -192,12 +196,17 @@ class SphericalKMeans(MiniBatchMixin, CosineClusterer):
             The fitted estimator.
         """
         self._check_combination()
-        X, matrix, weight = self._read(X, sample_weight, self._precision())
-        with verbosity(self.verbose):
-            directions, found = self._run(X, matrix, weight)
+        group = group_of(self.shard)
+        X, matrix, weight = self._read(
+            X, sample_weight, self._precision(), shard=self.shard
+        )
+        with verbosity(self.verbose if group.rank == 0 else 0):
+            directions, found = self._run(X, matrix, weight, group)
         if matrix.precision == "bfloat16":  # the final labels are exact again
-            matrix = self._matrix(X, "float32")
+            matrix = self._matrix(X, "float32", group)
         self._finish(X, matrix, directions, weight, found)
+        if self.shard == "local":
+            self.labels_ = self.labels_[matrix.own_rows]
         return self
 
     def _check_combination(self):
@@ -207,14 +216,23 @@ class SphericalKMeans(MiniBatchMixin, CosineClusterer):
                 f"fuzziness={self.fuzziness} with batch_size={self.batch_size} and "
                 f"local_search={self.local_search}."
             )
+        alone = self.fuzziness == 1 and not self.batch_size and not self.local_search
+        if self.shard is not None and not (alone and isinstance(self.init, str)):
+            raise ValueError(
+                "shard needs an init by its name, and has no fuzziness, mini-batches "
+                f"or local search, got shard={self.shard!r} with "
+                f"fuzziness={self.fuzziness}, batch_size={self.batch_size}, "
+                f"local_search={self.local_search} and init={self.init!r}."
+            )
 
     def _precision(self):
         """Memberships need distances that float32 products do not give."""
         return "float64" if self.fuzziness > 1 else self.precision
 
-    def _run(self, X, matrix, weight):
+    def _run(self, X, matrix, weight, group):
         """Unit centres, float64, and their partition, where there is one."""
         streams = RandomStreams.from_random_state(self.random_state)
+        streams = RandomStreams(group.first(streams.entropy))
         if self.batch_size is not None:
             return self._run_mini_batches(X, matrix, weight, streams), None
         found = spherical_kmeans(

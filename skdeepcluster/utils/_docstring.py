@@ -16,6 +16,30 @@ checkpoint_dir : str or os.PathLike, default=None
     fit has left is an error that names what differs. A fit that ends removes it.
 """
 
+_SHARD = """
+shard : {"auto", "local"}, default=None
+    Fits together with the other processes of ``torch.distributed``, which the user has
+    started (``torchrun``): with "auto" all pass the same rows and each takes its part,
+    with "local" each passes rows of its own. All end with the same model; `labels_` are
+    those of the rows that were passed. None never communicates.
+"""
+_SHALLOW_PRECISION = """
+device : str, default="auto"
+    "auto" (cuda, then mps, then cpu) or the name of a torch device. A fitted model
+    can be used where that device does not exist.
+precision : {"float32", "bfloat16", "float64"}, default="float32"
+    Arithmetic of the matrix products, whatever the dtype of X. Labels are exact with
+    any but "bfloat16": what rounding could mislead is decided in float64.
+"""
+_SHALLOW_SEED = """
+random_state : int, RandomState instance or None, default=None
+    Seed of the starts. The same int gives the same bits on the CPU. Global generators
+    are neither read nor moved.
+verbose : int, default=0
+    1 logs every start, to the logger ``"skdeepcluster"`` (the standard error stream,
+    where logging is not set up).
+"""
+
 _PARAMETERS = {
     "n_clusters": """
 n_clusters : int, default=8
@@ -149,7 +173,8 @@ n_init : int, default=20
     Restarts of the k-means that gives the first centres; the best one is taken.
 """,
     "checkpoint_dir": _CHECKPOINT_DIR,
-    "engine": f"""
+    "shard": _SHARD,
+    "engine": """
 device : str, default="auto"
     "auto" (cuda, then mps, then cpu) or the name of a torch device. A fitted model
     can be used where that device does not exist.
@@ -160,21 +185,17 @@ precision : {"float32", "bfloat16", "float64"}, default="float32"
 memory : str or joblib.Memory, default=None
     Caches pretraining, as in :class:`~sklearn.pipeline.Pipeline`: a grid over
     parameters of the clustering phase, `n_clusters` among them, then pretrains once.
-    Without effect where `random_state` is None.
+    Without effect where `random_state` is None or there is a `shard`.
 pretrained : estimator, default=None
     A fitted deep estimator of this package whose network and scaling are copied;
     nothing is pretrained then, and `architecture`, `hidden_layer_sizes` and
     `pretraining` are not used. All layers of the copy learn. Where an estimator is
     cloned, as in a search, pass :class:`~sklearn.frozen.FrozenEstimator` of it:
     cloning unfits what is not frozen.
-{_CHECKPOINT_DIR.strip()}
-shard : {"auto", "local"}, default=None
-    Fits together with the other processes of ``torch.distributed``, which the user has
-    started (``torchrun``): with "auto" all pass the same rows and each takes its part,
-    with "local" each passes rows of its own. All end with the same model; `labels_` are
-    those of the rows that were passed. `memory` has no effect then. None never
-    communicates.
-random_state : int, RandomState instance or None, default=None
+"""
+    + _CHECKPOINT_DIR.lstrip()
+    + _SHARD.lstrip()
+    + """random_state : int, RandomState instance or None, default=None
     Seed of weights, batches and k-means. The same int gives the same bits on the CPU
     with the same number of threads. Global generators are neither read nor moved.
 verbose : int, default=0
@@ -186,20 +207,8 @@ zero_rows : {"ignore", "error"}, default="ignore"
     What is done with rows of zeros, which have no direction. "ignore" leaves them out
     of the fit, with a warning that gives their number; "error" refuses them.
 """,
-    "shallow_engine": """
-device : str, default="auto"
-    "auto" (cuda, then mps, then cpu) or the name of a torch device. A fitted model
-    can be used where that device does not exist.
-precision : {"float32", "bfloat16", "float64"}, default="float32"
-    Arithmetic of the matrix products, whatever the dtype of X. Labels are exact with
-    any but "bfloat16": what rounding could mislead is decided in float64.
-random_state : int, RandomState instance or None, default=None
-    Seed of the starts. The same int gives the same bits on the CPU. Global generators
-    are neither read nor moved.
-verbose : int, default=0
-    1 logs every start, to the logger ``"skdeepcluster"`` (the standard error stream,
-    where logging is not set up).
-""",
+    "shallow_engine": _SHALLOW_PRECISION + _SHALLOW_SEED.lstrip(),
+    "sharded_engine": _SHALLOW_PRECISION + _SHARD.lstrip() + _SHALLOW_SEED.lstrip(),
     "vmf_engine": """
 device : str, default="auto"
     "auto" (cuda, then mps, then cpu) or the name of a torch device. A fitted model

@@ -156,6 +156,20 @@ def _has_numeric_rows(x: Any) -> bool:
         return False
 
 
+def neighbours(X: Any, part: slice) -> Any:
+    """Some rows of an array, a CSR matrix or a store, of which none is read.
+
+    Parameters
+    ----------
+    X : {ndarray, StoredRows, CSR matrix} of shape (n, d)
+    part : slice
+        With a start, a stop and no step.
+    """
+    if isinstance(X, StoredRows):
+        return X.subset(np.arange(part.start, part.stop))
+    return X[part]
+
+
 def is_on_disk(x: object) -> bool:
     """Whether reading rows takes time in which another thread can compute.
 
