@@ -1,0 +1,122 @@
+"""Fits of several processes are fits of one."""
+
+import numpy as np
+import pytest
+from estimators import X
+from processes import in_processes
+from shards import CASES, ENDS, everything, fit
+
+from skdeepcluster import DEC, SphericalKMeans
+
+CLOSE = {"rtol": 1e-9, "atol": 1e-9}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """What two processes have found, by process and name."""
+    folder = str(tmp_path_factory.mktemp("checkpoints"))
+    results = in_processes(everything, 2, folder)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+    return results
+
+
+@pytest.mark.parametrize("shard", ["auto", "local"])
+@pytest.mark.parametrize("name", CASES)
+def test_two_processes_find_what_one_finds(results, name, shard):
+    expected = fit(name)
+    for rank, found in enumerate(result[name, shard] for result in results):
+        part = slice(None)
+        if shard == "local":
+            part = slice(ENDS[rank], ENDS[rank + 1])
+        if expected["labels"] is not None:
+            np.testing.assert_array_equal(found["labels"], expected["labels"][part])
+        np.testing.assert_array_equal(found["predicted"], expected["predicted"])
+        np.testing.assert_allclose(found["embedding"], expected["embedding"], **CLOSE)
+        np.testing.assert_allclose(found["centers"], expected["centers"], **CLOSE)
+        assert found["n_iter"] == expected["n_iter"]
+        assert found["history"].keys() == expected["history"].keys()
+        for phase, history in expected["history"].items():
+            assert found["history"][phase].keys() == history.keys()
+            for key, values in history.items():
+                own = found["history"][phase][key]
+                np.testing.assert_allclose(own, values, **CLOSE)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_all_processes_end_with_the_same_bits(results, name):
+    first, second = (result[name, "local"] for result in results)
+    assert first["embedding"].tobytes() == second["embedding"].tobytes()
+    assert first["centers"].tobytes() == second["centers"].tobytes()
+    assert first["history"] == second["history"]
+
+
+def test_an_error_of_one_is_an_error_of_all(results):
+    first, second = (result["bad rows"] for result in results)
+    assert second.startswith("ValueError: Input X contains NaN")
+    assert first.startswith("RuntimeError: Process 1 of the group failed: ValueError")
+
+
+def test_rows_have_to_fit_together(results):
+    for result in results:
+        assert "same number of features in all processes" in result["bad width"]
+        assert "[3, 4]" in result["bad width"]
+        assert "n_samples=4 should be >= n_clusters=5" in result["few rows"]
+
+
+@pytest.mark.parametrize("loss", ["balance", "locality"])
+def test_losses_that_need_more_than_the_own_rows(results, loss):
+    for result in results:
+        assert "use shard=None" in result[loss]
+
+
+def test_rows_on_disk(results):
+    """Other batches than in memory, the same in both processes."""
+    first, second = (result["stored"] for result in results)
+    assert first["embedding"].tobytes() == second["embedding"].tobytes()
+    losses = first["history"]["pretraining"]["loss"]
+    assert losses[-1] < losses[0]
+    assert first["labels"].shape == (len(X),)
+
+
+def test_without_a_seed_all_draw_the_same(results):
+    first, second = (result["without seed"] for result in results)
+    assert first["embedding"].tobytes() == second["embedding"].tobytes()
+
+
+def test_a_fit_of_processes_goes_on(results):
+    expected = results[0]["DEC0", "auto"]
+    for result in results:
+        began, seen, found = result["interrupted"]
+        assert began == 5
+        assert seen == [1, 2]  # of three epochs of the clustering phase
+        assert found["embedding"].tobytes() == expected["embedding"].tobytes()
+        assert found["history"] == expected["history"]
+
+
+def test_without_shard_nobody_waits(results):
+    expected = fit("DEC0")
+    assert results[0]["alone"]["embedding"].tobytes() == expected["embedding"].tobytes()
+
+
+@pytest.mark.parametrize("shard", ["auto", "local"])
+def test_one_process_needs_no_group(shard):
+    expected = fit("DEC0")
+    estimator = CASES["DEC0"][0]
+    model = DEC(**{**estimator.get_params(deep=False), "shard": shard}).fit(X)
+    assert model.transform(X).tobytes() == expected["embedding"].tobytes()
+
+
+def test_processes_that_do_not_know_each_other(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match="init_process_group"):
+        DEC(3, shard="auto").fit(X)
+
+
+@pytest.mark.parametrize(
+    "params", [{"fuzziness": 1.5}, {"batch_size": 9}, {"local_search": 5}]
+)
+def test_what_spherical_kmeans_cannot_share(params):
+    with pytest.raises(ValueError, match="shard needs an init by its name"):
+        SphericalKMeans(3, shard="auto", **params).fit(X)

@@ -1,0 +1,202 @@
+"""Fits in two processes, all that the tests look at in one go: starting takes long."""
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from estimators import DEEP, X, Y
+from stores import Store
+
+from skdeepcluster import (
+    DEC,
+    CentroidClassifier,
+    DeepClustering,
+    DeepKMeans,
+    SphericalKMeans,
+)
+from skdeepcluster.utils import _stored
+
+WEIGHT = np.arange(len(X)) % 3 * 1.0
+SPARSE = sp.csr_array(X * (np.arange(4) != np.arange(len(X))[:, None] % 4))
+ENDS = [0, 17, len(X)]  # rows of the two processes
+SETTINGS = {
+    "hidden_layer_sizes": (8,),
+    "embedding_size": 2,
+    "pretrain_epochs": 3,
+    "max_iter": 3,
+    "n_init": 2,
+    "batch_size": 9,
+    "precision": "float64",
+    "device": "cpu",
+    "random_state": 0,
+}
+
+
+def network(estimator, **params):
+    """An estimator of the table with larger phases, in float64."""
+    known = estimator.get_params(deep=False)
+    settings = {name: value for name, value in SETTINGS.items() if name in known}
+    return type(estimator)(**{**known, **settings, **params})
+
+
+def classifier(**params):
+    names = ("hidden_layer_sizes", "embedding_size", "max_iter", "batch_size")
+    names += ("precision", "device", "random_state")
+    settings = {name: SETTINGS[name] for name in names}
+    return CentroidClassifier(**{**settings, "warmup_epochs": 3, **params})
+
+
+def spherical(**params):
+    return SphericalKMeans(3, random_state=0, n_init=2, **params)
+
+
+def has_noise(estimator):
+    """Whether each process draws noise of its own, or a loss needs all rows."""
+    return isinstance(estimator, DeepClustering)
+
+
+NETWORKS = [estimator for estimator in DEEP if not has_noise(estimator)]
+# Name -> estimator, X, y and sample_weight.
+CASES = {
+    **{
+        f"{type(e).__name__}{i}": (network(e), X, None, None)
+        for i, e in enumerate(NETWORKS)
+    },
+    "weights": (DEC(3, **SETTINGS), X, None, WEIGHT),
+    "sparse": (DEC(3, **SETTINGS), SPARSE, None, None),
+    "adam": (DeepKMeans(3, pretrain_optimizer="adam", **SETTINGS), X, None, None),
+    "classifier": (classifier(), X, Y, None),
+    "weighted classifier": (classifier(), X, Y.astype(str), WEIGHT + 1),
+    "spherical": (spherical(), X, None, None),
+    "spherical weights": (spherical(init="random"), X, None, WEIGHT),
+    "spherical sparse": (spherical(algorithm="hamerly"), SPARSE, None, None),
+}
+
+
+def fit(name, rank=None, shard=None):
+    """Fit of a case, alone or as one of two processes; what it gives."""
+    estimator, rows, y, weight = CASES[name]
+    part = slice(None)
+    if shard == "local":
+        part = slice(ENDS[rank], ENDS[rank + 1])
+    model = type(estimator)(**{**estimator.get_params(deep=False), "shard": shard})
+    weights = {} if weight is None else {"sample_weight": weight[part]}
+    model.fit(rows[part], None if y is None else y[part], **weights)
+    return answers(model, rows)
+
+
+def answers(model, rows):
+    """Everything that has to be equal."""
+    centers = ("cluster_centers_", "centroids_")
+    return {
+        "labels": getattr(model, "labels_", None),
+        "predicted": model.predict(rows),
+        "embedding": model.transform(rows),
+        "centers": next(getattr(model, c) for c in centers if hasattr(model, c)),
+        "history": getattr(model, "history_", {}),
+        "n_iter": model.n_iter_,
+    }
+
+
+def message(function):
+    """The error of a function, in words."""
+    try:
+        function()
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return "no error"
+
+
+def bad_rows(rank):
+    rows = X[ENDS[rank] : ENDS[rank + 1]].copy()
+    if rank == 1:
+        rows[3, 1] = np.nan
+    return message(lambda: DEC(3, shard="local", **SETTINGS).fit(rows))
+
+
+def bad_width(rank):
+    rows = X[ENDS[rank] : ENDS[rank + 1], : 3 + rank]
+    return message(lambda: DEC(3, shard="local", **SETTINGS).fit(rows))
+
+
+def few_rows(rank):
+    return message(lambda: DEC(5, shard="local", **SETTINGS).fit(X[2 * rank :][:2]))
+
+
+def whole_batch(loss):
+    model = DeepClustering(3, clustering_loss=loss, shard="auto", **SETTINGS)
+    return message(lambda: model.fit(X))
+
+
+def stored(rank):
+    """Rows on disk, of which each process streams its part."""
+    before, _stored._READ_AT_ONCE = _stored._READ_AT_ONCE, 0
+    try:
+        model = DEC(3, shard="auto", **SETTINGS).fit(Store(X))
+    finally:
+        _stored._READ_AT_ONCE = before
+    return answers(model, X)
+
+
+def without_seed(rank):
+    """Also with noise, of which each process draws its own."""
+    params = {**SETTINGS, "random_state": None, "pretraining": "layerwise"}
+    return answers(DEC(3, shard="auto", **params).fit(X), X)
+
+
+def interrupted(rank, folder):
+    """A fit that an error ends in its second epoch, and that goes on."""
+    from skdeepcluster.engine import _checkpoints
+    from skdeepcluster.engine._progress import PhaseProgress
+
+    _checkpoints.SECONDS_BETWEEN = 0.0
+    model = DEC(3, shard="auto", checkpoint_dir=folder, **SETTINGS)
+    original, calls = PhaseProgress.before_epoch, []
+
+    def before_epoch(self, epoch):
+        calls.append(epoch)
+        if len(calls) == 5:  # the second of the clustering phase
+            raise KeyboardInterrupt
+        original(self, epoch)
+
+    PhaseProgress.before_epoch = before_epoch
+    try:
+        model.fit(X)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        PhaseProgress.before_epoch = original
+    began = len(calls)
+    seen = []
+    PhaseProgress.before_epoch = lambda self, e: (seen.append(e), original(self, e))
+    try:
+        model.fit(X)
+    finally:
+        PhaseProgress.before_epoch = original
+    return began, seen, answers(model, X)
+
+
+def alone_in_a_group(rank):
+    """A fit that does not ask for company has none: only the first process fits."""
+    return None if rank else answers(DEC(3, **SETTINGS).fit(X), X)
+
+
+def everything(rank, folder):
+    """All that the tests look at, by name."""
+    torch.manual_seed(rank)
+    found = {
+        (name, shard): fit(name, rank, shard)
+        for name in CASES
+        for shard in ("auto", "local")
+    }
+    return {
+        **found,
+        "bad rows": bad_rows(rank),
+        "bad width": bad_width(rank),
+        "few rows": few_rows(rank),
+        "balance": whole_batch(("hardening", "balance")),
+        "locality": whole_batch("locality"),
+        "stored": stored(rank),
+        "without seed": without_seed(rank),
+        "interrupted": interrupted(rank, folder),
+        "alone": alone_in_a_group(rank),
+    }
