@@ -230,7 +230,7 @@ def main():
     add("--processes", nargs="+", type=int, default=[2, 4])
     add("--epochs", type=int, default=5, help="of each phase, in float64")
     add("--seeds", type=int, default=10)
-    add("--seed-epochs", type=json.loads, default="auto", help="of each phase")
+    add("--seed-epochs", type=json.loads, default='"auto"', help="of each phase")
     add("--repeats", type=int, default=3, help="of the failure")
     add("--rows", nargs="+", type=int, default=[128, 512, 2048])
     add("--steps", type=int, default=8, help="in an epoch, of the efficiency")
