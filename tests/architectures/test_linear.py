@@ -38,7 +38,11 @@ def by_onednn(monkeypatch):
 
 
 @needs_onednn
-def test_large_products_equal_those_of_torch(monkeypatch):
+@pytest.mark.parametrize("dense", [True, False])
+def test_large_products_equal_those_of_torch(monkeypatch, dense):
+    monkeypatch.setattr(
+        _linear, "_HAS_DENSE_KERNEL", dense and _linear._HAS_DENSE_KERNEL
+    )
     calls = by_onednn(monkeypatch)
     x, layer = operands()
     own = gradients(layer, x, layer)
@@ -79,6 +83,22 @@ def test_other_ranks_and_no_bias_work():
     )
     torch.testing.assert_close(
         fast_linear(x, layer.weight), x @ layer.weight.T, rtol=1e-4, atol=1e-3
+    )
+
+
+@needs_onednn
+def test_gradients_of_what_needs_them():
+    x, layer = operands()
+    (only,) = torch.autograd.grad(
+        fast_linear(x.detach(), layer.weight).sum(), layer.weight
+    )
+    torch.testing.assert_close(
+        only, x.detach().sum(0).expand(130, -1), rtol=1e-4, atol=1e-3
+    )
+    frozen = fast_linear(x, layer.weight.detach(), layer.bias.detach())
+    (of_x,) = torch.autograd.grad(frozen.sum(), x)
+    torch.testing.assert_close(
+        of_x, layer.weight.detach().sum(0).expand(300, -1), rtol=1e-4, atol=1e-3
     )
 
 
