@@ -25,11 +25,11 @@ def raise_at_step(monkeypatch, error, step):
 
 
 def raise_at_the_end(monkeypatch, error, estimator):
-    def answer(self, X):
+    def answer(self, *args):
         assert hasattr(self, "module_")  # half of the attributes are written
         raise error
 
-    name = "_scores" if hasattr(estimator, "_scores") else "_assignments"
+    name = "_scores" if hasattr(estimator, "_scores") else "_label"
     monkeypatch.setattr(type(estimator), name, answer)
 
 

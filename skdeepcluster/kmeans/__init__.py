@@ -19,7 +19,6 @@ from skdeepcluster.kmeans._matrix import as_matrix
 from skdeepcluster.kmeans._mini_batch import MiniBatch
 from skdeepcluster.kmeans._palm import binary_prox, simplex_projection
 from skdeepcluster.kmeans._seeding import kmeans_plus_plus
-from skdeepcluster.kmeans._sharded_matrix import ShardedMatrix
 from skdeepcluster.kmeans._soft import (
     SoftKMeansResult,
     soft_kmeans,
@@ -35,7 +34,6 @@ __all__ = [
     "Partition",
     "Seeding",
     "SoftKMeansResult",
-    "ShardedMatrix",
     "as_matrix",
     "binary_prox",
     "cluster_sums",

@@ -19,7 +19,8 @@ from skdeepcluster.engine import (
     part_of,
     reuse_host_memory,
 )
-from skdeepcluster.kmeans import ShardedMatrix, as_matrix
+from skdeepcluster.kmeans import as_matrix
+from skdeepcluster.kmeans._sharded_matrix import ShardedMatrix
 from skdeepcluster.utils._group import ALONE
 from skdeepcluster.utils._input import (
     check_finite,
