@@ -95,6 +95,12 @@ def test_neighbours_of_all_rows_are_refused_on_disk(stored):
         fresh(model).fit(stored(X))
 
 
+def test_few_kinds_of_rows_on_disk(stored):
+    rows = np.random.default_rng(0).integers(0, 2, size=(300, 4)) * 1.0
+    model = DEC(n_clusters=3, **TINY, batch_size=20, random_state=0)
+    assert bits(clone(model).fit(stored(rows)), rows) == bits(model.fit(rows), rows)
+
+
 def test_layers_are_pretrained_on_disk(stored):
     """Not to the bit: what a layer gives is not kept, but computed batch by batch."""
     model = DEC(n_clusters=3, **TINY, pretraining="layerwise", random_state=0)

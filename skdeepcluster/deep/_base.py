@@ -30,6 +30,7 @@ from skdeepcluster.engine import (
     Trainer,
     build_network,
     cache_key,
+    check_agreement,
     copy_from_first,
     embedding_size_of,
     group_of,
@@ -142,12 +143,7 @@ class BaseDeepEstimator(
         """The rows of this process, where several fit together."""
         if group.size == 1:
             return rows
-        widths = group.each(rows.X.shape[1])
-        if len(set(widths)) > 1:
-            raise ValueError(
-                "X should have the same number of features in all processes, got "
-                f"{widths}."
-            )
+        check_agreement(rows.X, self.shard, self.batch_size, group)
         rows = rows.shared(self.shard, group)
         self._check_n_samples(rows.n_rows)
         return rows
@@ -155,7 +151,8 @@ class BaseDeepEstimator(
     def _learn(self, rows, raw, y):
         """Fit on valid `rows`; callbacks see them as they came, `raw`."""
         observer = Observer(self, raw, y, init_callback_context(self))
-        with verbosity(self.verbose if rows.group.rank == 0 else 0):
+        verbose = self.verbose if rows.group.rank == 0 else 0
+        with verbosity(verbose), rows.group.left_on_error():
             observer.fit_begins()
             trainer = self._make_trainer(rows, observer)
             with trainer.checkpoints:

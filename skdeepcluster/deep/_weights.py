@@ -148,7 +148,7 @@ def _distinct(X, codes, at_most):
     some = slice(4 * at_most)
     first, kind = _kinds(X[some], None if codes is None else codes[some])
     if len(first) <= at_most and X.shape[0] > some.stop:
-        first, kind = _kinds(X, codes)
+        first, kind = _kinds(X[:], codes)  # of stored rows, few enough to be read
     return none if len(first) > at_most else (first, kind)
 
 

@@ -42,7 +42,12 @@ from skdeepcluster.engine._pretraining import (
 from skdeepcluster.engine._random import RandomStreams
 from skdeepcluster.engine._rows import Rows, SparseRows, StreamedRows
 from skdeepcluster.engine._scaling import DataScaleWarning, Scaling
-from skdeepcluster.engine._shards import Shard, copy_from_first, part_of
+from skdeepcluster.engine._shards import (
+    Shard,
+    check_agreement,
+    copy_from_first,
+    part_of,
+)
 from skdeepcluster.engine._trainer import Trainer
 
 __all__ = [
@@ -72,6 +77,7 @@ __all__ = [
     "blocks_of",
     "build_network",
     "cache_key",
+    "check_agreement",
     "circumstances",
     "class_path",
     "copy_from_first",

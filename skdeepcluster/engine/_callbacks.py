@@ -10,6 +10,8 @@ from typing import Any
 
 from skorch.callbacks import Callback
 
+from skdeepcluster.utils._group import ALONE, Group
+
 logger = logging.getLogger("skdeepcluster")
 
 
@@ -81,10 +83,12 @@ class EpochReporter(Callback):
         observer: Observer,
         phase: str,
         snapshot: Callable[[], dict[str, Any]] | None = None,
+        group: Group = ALONE,
     ) -> None:
         self.observer = observer
         self.phase = phase
         self.snapshot = snapshot
+        self.group = group
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Open the epoch's task."""
@@ -93,7 +97,11 @@ class EpochReporter(Callback):
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Close the epoch's task."""
         epoch, loss = len(net.history), net.history[-1, "train_loss"]
-        if self.observer.epoch_ends(self.task, self.phase, epoch, loss, self.snapshot):
+        stops = self.observer.epoch_ends(
+            self.task, self.phase, epoch, loss, self.snapshot
+        )
+        # Where several train together, all stop when one is asked to.
+        if any(self.group.each(stops)):
             net.stopping = True
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from skdeepcluster.utils._group import ALONE, Group
+from skdeepcluster.engine._net import TrainingDivergedError
+from skdeepcluster.utils._group import ALONE, Group, SharedError
 
 
 class ProcessGroup:
@@ -75,6 +76,22 @@ class ProcessGroup:
         for rank, message in enumerate(messages):
             if message is not None:
                 raise RuntimeError(f"Process {rank} of the group failed: {message}")
+
+    @contextmanager
+    def left_on_error(self) -> Iterator[None]:
+        """Context that ends the group where an error of this process leaves it.
+
+        The others wait for a message that will not come; without the group they hear
+        so at once. Errors that all processes raise leave the group as it is.
+        """
+        try:
+            yield
+        except (SharedError, TrainingDivergedError):
+            raise
+        except Exception:
+            with suppress(Exception):
+                dist.destroy_process_group()
+            raise
 
 
 def group_of(shard: str | None) -> Group:

@@ -7,10 +7,11 @@ place in the block are replaced: see `position_free`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from skdeepcluster.engine._rows import Rows, StreamedRows
@@ -42,10 +43,21 @@ def blocks_of(
     """
     starts = range(0, len(x), block_rows)
     slices = (slice(start, min(start + block_rows, len(x))) for start in starts)
-    jobs = (partial(x.__getitem__, rows) for rows in slices)
-    on_disk = isinstance(x, StreamedRows) and x.on_disk
-    for rows in done_ahead(jobs) if on_disk else (job() for job in jobs):
+    for rows in _read(x, slices):
         yield function(_padded(rows, block_rows))[: len(rows)]
+
+
+def _read(x: Rows, slices: Iterable[slice]) -> Iterator[Tensor]:
+    if not (isinstance(x, StreamedRows) and x.on_disk):
+        yield from (x[rows] for rows in slices)
+        return
+
+    def scaled(rows: slice) -> NDArray:
+        return x.scaled(x.as_stored(rows.start, rows.stop))
+
+    # A thread has a current GPU of its own, so only the caller places rows.
+    for block in done_ahead(partial(scaled, rows) for rows in slices):
+        yield x.placed(block)
 
 
 def map_blocks(

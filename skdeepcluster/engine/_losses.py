@@ -11,6 +11,7 @@ from torch import Tensor
 from skdeepcluster.engine._layers import HiddenLayers, hidden_layers
 from skdeepcluster.engine._phases import Phase, Ramp, overrides
 from skdeepcluster.objectives import Batch, Objective
+from skdeepcluster.utils._group import SharedError
 
 if TYPE_CHECKING:
     from skdeepcluster.engine._trainer import Trainer
@@ -78,7 +79,7 @@ class BatchLosses:
         if self.trainer.shard.alone:
             return weighted_mean(loss, self.batch.weight)
         if loss.ndim == 0:
-            raise ValueError(
+            raise SharedError(
                 f"{type(objective).__name__} is a loss of the whole batch, which no "
                 "process has where several train together: use shard=None."
             )

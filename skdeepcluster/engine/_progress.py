@@ -95,7 +95,8 @@ class PhaseProgress:
         trainer, phase = self.trainer, self.phase
         self.generators = self._make_generators()
         self.losses.noise = self.generators["noise"]
-        reporter = EpochReporter(trainer.observer, phase.name, self._snapshot())
+        group = trainer.shard.group
+        reporter = EpochReporter(trainer.observer, phase.name, self._snapshot(), group)
         self.net = PhaseNet(
             trainer.network,
             nn.ModuleList(phase.objectives),
@@ -104,7 +105,7 @@ class PhaseProgress:
             before_epoch=self.before_epoch,
             after_step=self.after_step,
             after_epoch=lambda: trainer.checkpoints.epoch_ends(phase.name, self.state),
-            group=trainer.shard.group,
+            group=group,
             device=trainer.compute.device,
             callbacks=[reporter],
         )

@@ -163,12 +163,20 @@ class StreamedRows:
 
     def prepared(self, block: NDArray) -> Tensor:
         """Rows of X as they are given: scaled, on the device."""
+        return self.placed(self.scaled(block))
+
+    def scaled(self, block: NDArray) -> NDArray:
+        """Rows of X, scaled, on the host: what a thread may do."""
         out = np.empty(block.shape, self.compute.numpy_dtype)
         for start in range(0, len(block), _SCALED_ROWS):
             part = slice(start, start + _SCALED_ROWS)
             out[part] = self.scaling.apply(block[part], self.compute.numpy_dtype)
         check_scaled(out)
-        x = torch.from_numpy(out).to(self.device)
+        return out
+
+    def placed(self, block: NDArray) -> Tensor:
+        """Scaled rows as they are given."""
+        x = torch.from_numpy(block).to(self.device)
         return x if self.after is None else self.after(x)
 
     def then(self, function: Callable[[Tensor], Tensor]) -> StreamedRows:

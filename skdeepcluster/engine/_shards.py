@@ -8,11 +8,18 @@ alone; and every batch is one batch of all rows, of which a process takes its ow
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
+import joblib
+import numpy as np
 import torch
+from scipy.sparse import issparse
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from skdeepcluster.utils._group import ALONE, Group
+from skdeepcluster.utils._group import ALONE, Group, SharedError
+
+_COMPARED_ROWS = 100
 
 
 class Shard:
@@ -65,8 +72,66 @@ def part_of(n_rows: int, group: Group) -> slice:
 
 def copy_from_first(network: nn.Module, group: Group) -> None:
     """Give all processes the weights of the first, which a seed mostly does."""
-    if group.size > 1:
-        network.load_state_dict(group.first(network.state_dict()))
+    if group.size == 1:
+        return
+    statistics = [m for m in network.modules() if isinstance(m, _BatchNorm)]
+    if statistics:
+        raise SharedError(
+            f"The network has a {type(statistics[0]).__name__}, whose statistics would "
+            "be those of the rows of each process: fit it with shard=None."
+        )
+    network.load_state_dict(state_of_first(network, group))
+
+
+def state_of_first(module: nn.Module, group: Group) -> dict[str, Any]:
+    """What the first process has as the state of a module, on the host."""
+    state = {
+        name: value.cpu() if isinstance(value, Tensor) else value
+        for name, value in module.state_dict().items()
+    }
+    return group.first(state)  # type: ignore[no-any-return]
+
+
+def check_agreement(X: Any, shard: str, batch_size: int, group: Group) -> None:
+    """Refuse rows of processes that cannot be fitted together, in all of them.
+
+    Parameters
+    ----------
+    X : {ndarray, StoredRows, CSR matrix} of shape (n_samples, n_features)
+        What this process was passed.
+    shard : {"auto", "local"}
+    batch_size : int
+    group : Group
+    """
+    kinds = group.each((issparse(X), str(X.dtype), X.shape[1]))
+    if len(set(kinds)) > 1:
+        found = ", ".join(
+            f"{n} of {'sparse' if sparse else 'dense'} {dtype}"
+            for sparse, dtype, n in kinds
+        )
+        raise SharedError(
+            "X should have the same number of features, of one kind, in all "
+            f"processes. Got {found}."
+        )
+    if shard == "auto" and len(set(group.each(_signature(X)))) > 1:
+        raise SharedError(
+            "With shard='auto' all processes pass the same X, and each takes its part; "
+            "these differ. Pass shard='local' where each has rows of its own."
+        )
+    rows = group.each(X.shape[0])
+    least = sum(rows) // group.size if shard == "local" else rows[0]
+    if min(rows) == 0 or least < group.size or batch_size < group.size:
+        raise SharedError(
+            "Every process needs a row, and a batch one of each of them. Got "
+            f"{rows} rows, {group.size} processes and batch_size={batch_size}."
+        )
+
+
+def _signature(X: Any) -> tuple[tuple[int, int], str]:
+    """Shape, and a hash of some rows."""
+    step = max(1, X.shape[0] // _COMPARED_ROWS)
+    some = X[np.arange(0, X.shape[0], step)]
+    return X.shape, str(joblib.hash(some.toarray() if issparse(X) else some))
 
 
 @torch.no_grad()

@@ -19,8 +19,10 @@ from skdeepcluster.engine._phases import Phase, label_change_share, overrides
 from skdeepcluster.engine._progress import PhaseProgress, diverged
 from skdeepcluster.engine._random import RandomStreams
 from skdeepcluster.engine._rows import Rows
-from skdeepcluster.engine._shards import Shard
+from skdeepcluster.engine._shards import Shard, state_of_first
+from skdeepcluster.engine._states import restore_module
 from skdeepcluster.objectives import ClusteringObjective, Objective, aligned
+from skdeepcluster.utils._group import SharedError
 
 if TYPE_CHECKING:
     from skdeepcluster.engine._pretraining import PretrainingCache
@@ -131,11 +133,21 @@ class Trainer:
             self._check_has_all_rows(objective)
             objective.prepare(self.x)
         objective.initialise(z, self.weight, self.streams.generator("kmeans"))
+        self._share(objective)
         objective.to(self.compute.device)
+
+    def _share(self, objective: Objective) -> None:
+        """Take the state that the first process has computed.
+
+        All compute the same, but for the last bits of another processor, and for what a
+        user's clusterer draws by itself.
+        """
+        if not self.shard.alone:
+            restore_module(objective, state_of_first(objective, self.shard.group))
 
     def _check_has_all_rows(self, objective: Objective) -> None:
         if not self.shard.alone:
-            raise ValueError(
+            raise SharedError(
                 f"{type(objective).__name__} looks at all rows of the input, which "
                 "no process has where several train together: use shard=None."
             )
@@ -154,6 +166,7 @@ class Trainer:
         before = objective.assign(z)
         rng = self.streams.generator("recluster")
         objective.recluster(z, self.weight, rng)
+        self._share(objective)
         objective.to(self.compute.device)
         order = aligned(objective.assign(z), before, objective.n_clusters)
         objective.reorder(order)
@@ -164,6 +177,8 @@ class Trainer:
         if overrides(objective, "finish"):
             rng = self.streams.generator("finish")
             objective.finish(self._embed_trained(), self.weight, rng)
+            self._share(objective)
+            objective.to(self.compute.device)
 
     def check_finite(self, numbers: NDArray) -> None:
         """Refuse results that are not finite, and name the phase that led to them."""

@@ -14,6 +14,7 @@ from sklearn.utils.validation import validate_data
 from skdeepcluster.engine import (
     PRECISIONS,
     Compute,
+    check_agreement,
     group_of,
     is_available,
     part_of,
@@ -137,6 +138,8 @@ class BaseDirectionalEstimator(BaseShallowEstimator):
         with group.together():
             X = self._validate(X, reset=first)
             weight = self._validate_weight(sample_weight, X)
+        if group.size > 1:
+            check_agreement(X, shard, group.size, group)
         if group.size > 1 and shard == "auto":
             X = neighbours(X, part_of(X.shape[0], group))
         elif group.size > 1:

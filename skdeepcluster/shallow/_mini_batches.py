@@ -44,6 +44,7 @@ class MiniBatchMixin:
         self : object
             The estimator, with `labels_` and `inertia_` of this batch.
         """
+        self._check_combination(in_batches=True)
         first = not hasattr(self, "cluster_centers_")
         X, matrix, weight = self._read(X, sample_weight, "float32", first=first)
         if first:

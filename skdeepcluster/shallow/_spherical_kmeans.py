@@ -209,15 +209,16 @@ class SphericalKMeans(MiniBatchMixin, CosineClusterer):
             self.labels_ = self.labels_[matrix.own_rows]
         return self
 
-    def _check_combination(self):
+    def _check_combination(self, in_batches=False):
         if self.fuzziness > 1 and (self.batch_size or self.local_search):
             raise ValueError(
                 "fuzziness above 1 has no mini-batches and no local search, got "
                 f"fuzziness={self.fuzziness} with batch_size={self.batch_size} and "
                 f"local_search={self.local_search}."
             )
-        alone = self.fuzziness == 1 and not self.batch_size and not self.local_search
-        if self.shard is not None and not (alone and isinstance(self.init, str)):
+        in_batches = in_batches or self.batch_size
+        plain = self.fuzziness == 1 and not in_batches and not self.local_search
+        if self.shard is not None and not (plain and isinstance(self.init, str)):
             raise ValueError(
                 "shard needs an init by its name, and has no fuzziness, mini-batches "
                 f"or local search, got shard={self.shard!r} with "

@@ -8,6 +8,7 @@ import torch
 from sklearn.utils import check_array
 
 from skdeepcluster.kmeans import Seeding
+from skdeepcluster.utils._stored import StoredRows
 
 METHODS = ("k-means++", "random", "farthest")
 
@@ -45,6 +46,7 @@ def starts(init, n_clusters, X, matrix, weight, streams):
         return lambda: seeding.draw(init, n_clusters)
     if callable(init):
         random = np.random.RandomState(streams.seed("kmeans") % 2**32)
+        X = X.x if isinstance(X, StoredRows) else X  # as the user has passed it
         return lambda: _given(
             init(X, n_clusters, random_state=random), n_clusters, matrix
         )

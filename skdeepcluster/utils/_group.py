@@ -11,6 +11,10 @@ from torch import Tensor
 SHARDS = ("auto", "local")
 
 
+class SharedError(ValueError):
+    """An error that all processes of a group raise at the same place."""
+
+
 class Group(Protocol):
     """Processes with the same program, each with rows of its own."""
 
@@ -31,6 +35,9 @@ class Group(Protocol):
 
     def together(self) -> Any:
         """Context that fails in all processes where it fails in one."""
+
+    def left_on_error(self) -> Any:
+        """Context that ends the group where an error of this process leaves it."""
 
 
 class Alone:
@@ -56,6 +63,11 @@ class Alone:
 
     @contextmanager
     def together(self) -> Iterator[None]:
+        """Context that does nothing."""
+        yield
+
+    @contextmanager
+    def left_on_error(self) -> Iterator[None]:
         """Context that does nothing."""
         yield
 

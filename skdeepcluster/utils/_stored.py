@@ -197,7 +197,8 @@ def is_mapped(x: object) -> bool:
         For views of views too.
     """
     while isinstance(x, np.ndarray):
-        if isinstance(x, np.memmap):
+        # A copy of a mapped array is of its class, too, but in memory.
+        if isinstance(x, np.memmap) and x._mmap is not None:
             return True
         x = x.base
     return isinstance(x, mmap.mmap)

@@ -60,8 +60,10 @@ def test_an_error_of_one_is_an_error_of_all(results):
 
 def test_rows_have_to_fit_together(results):
     for result in results:
-        assert "same number of features in all processes" in result["bad width"]
-        assert "[3, 4]" in result["bad width"]
+        assert "3 of dense float64, 4 of dense float64" in result["bad width"]
+        assert "4 of dense float64, 4 of sparse" in result["different kinds"]
+        assert "Pass shard='local'" in result["different rows"]
+        assert "2 processes and batch_size=1" in result["too few rows"]
         assert "n_samples=4 should be >= n_clusters=5" in result["few rows"]
 
 
@@ -69,6 +71,28 @@ def test_rows_have_to_fit_together(results):
 def test_losses_that_need_more_than_the_own_rows(results, loss):
     for result in results:
         assert "use shard=None" in result[loss]
+
+
+def test_networks_with_statistics_are_refused(results):
+    for result in results:
+        assert "has a BatchNorm1d" in result["batch normalisation"]
+
+
+def test_all_take_the_start_of_the_first(results):
+    first, second = (result["other starts"] for result in results)
+    assert first["embedding"].tobytes() == second["embedding"].tobytes()
+    np.testing.assert_array_equal(first["labels"], second["labels"])
+
+
+def test_all_stop_when_one_is_asked_to(results):
+    for result in results:
+        assert len(result["stopped"]["history"]["clustering"]["loss"]) == 2
+
+
+def test_an_error_in_training_ends_the_group(results):
+    first, second = (result["fails in training"] for result in results)
+    assert second.startswith("ZeroDivisionError")
+    assert first.startswith("RuntimeError: Another process of the group has ended")
 
 
 def test_rows_on_disk(results):

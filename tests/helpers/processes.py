@@ -49,4 +49,5 @@ def _run(function, rank, n_processes, folder, args):
         traceback.print_exc()
         result = error
     (Path(folder) / f"{rank}").write_bytes(pickle.dumps(result))
-    torch.distributed.destroy_process_group()
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()

@@ -4,6 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from estimators import DEEP, X, Y
+from sklearn.cluster import KMeans
 from stores import Store
 
 from skdeepcluster import (
@@ -13,6 +14,7 @@ from skdeepcluster import (
     DeepKMeans,
     SphericalKMeans,
 )
+from skdeepcluster.engine import Observer
 from skdeepcluster.utils import _stored
 
 WEIGHT = np.arange(len(X)) % 3 * 1.0
@@ -127,6 +129,80 @@ def whole_batch(loss):
     return message(lambda: model.fit(X))
 
 
+def different_rows(rank):
+    return message(lambda: DEC(3, shard="auto", **SETTINGS).fit(X + rank))
+
+
+def different_kinds(rank):
+    rows = sp.csr_array(X) if rank else X
+    return message(lambda: spherical(shard="local").fit(rows))
+
+
+def too_few_rows(rank):
+    model = DEC(1, shard="auto", **{**SETTINGS, "batch_size": 1})
+    return message(lambda: model.fit(X))
+
+
+class Normalised(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder = torch.nn.Sequential(
+            torch.nn.Linear(4, 2), torch.nn.BatchNorm1d(2)
+        )
+        self.decoder = torch.nn.Linear(2, 4)
+
+    def encode(self, x):
+        return self.encoder(x)
+
+    def decode(self, z):
+        return self.decoder(z)
+
+
+def batch_normalisation(rank):
+    model = DEC(3, architecture=Normalised(), shard="auto", device="cpu")
+    return message(lambda: model.fit(X))
+
+
+class OwnRandomness(KMeans):
+    """Ends elsewhere in every process."""
+
+    def fit_predict(self, X, y=None):
+        rng = np.random.RandomState(torch.distributed.get_rank())
+        return rng.permutation(np.arange(len(X)) % self.n_clusters)
+
+
+def other_starts(rank):
+    model = DEC(3, init=OwnRandomness(), shard="auto", **SETTINGS).fit(X)
+    return answers(model, X)
+
+
+class StopsOne:
+    """Stands for a callback that ends the fit in one process."""
+
+    def __init__(self, rank):
+        self.rank = rank
+
+    def __call__(self, observer, task, phase, epoch, loss, snapshot=None):
+        return self.rank == 1 and phase == "clustering" and epoch == 2
+
+
+def stopped(rank):
+    original, Observer.epoch_ends = Observer.epoch_ends, None
+    stops = StopsOne(rank)
+    Observer.epoch_ends = lambda *args: stops(*args)
+    try:
+        return answers(DEC(3, shard="auto", **SETTINGS).fit(X), X)
+    finally:
+        Observer.epoch_ends = original
+
+
+def fails_in_training(rank):
+    """The last of all: the group is gone after it."""
+    if rank == 1:
+        Observer.epoch_ends = lambda *args: 1 / 0
+    return message(lambda: DEC(3, shard="auto", **SETTINGS).fit(X))
+
+
 def stored(rank):
     """Rows on disk, of which each process streams its part."""
     before, _stored._READ_AT_ONCE = _stored._READ_AT_ONCE, 0
@@ -199,4 +275,11 @@ def everything(rank, folder):
         "without seed": without_seed(rank),
         "interrupted": interrupted(rank, folder),
         "alone": alone_in_a_group(rank),
+        "different rows": different_rows(rank),
+        "different kinds": different_kinds(rank),
+        "too few rows": too_few_rows(rank),
+        "batch normalisation": batch_normalisation(rank),
+        "other starts": other_starts(rank),
+        "stopped": stopped(rank),
+        "fails in training": fails_in_training(rank),
     }

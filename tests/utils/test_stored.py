@@ -111,3 +111,10 @@ def test_small_stores_are_read_at_once():
     np.testing.assert_array_equal(at_once(Store(X)), X)
     assert at_once(X) is X
     assert at_once([[1.0]]) == [[1.0]]
+
+
+def test_copies_of_mapped_arrays_are_in_memory(tmp_path):
+    rows = mapped(X, tmp_path)
+    assert _stored.is_mapped(rows[3:])
+    for copy in (rows.copy(), rows.astype(np.float32), np.asarray(rows.copy())):
+        assert not _stored.is_mapped(copy)
