@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skdeepcluster.deep._base import BaseDeepEstimator
-from skdeepcluster.deep._inference import DecodingMixin, check_answers
+from skdeepcluster.deep._inference import DecodingMixin, check_answers, filled
 from skdeepcluster.deep._starts import start_of
 from skdeepcluster.deep._weights import TrainingRows
 from skdeepcluster.engine import part_of
@@ -122,13 +122,13 @@ class BaseDeepClusterer(ClusterMixin, DecodingMixin, BaseDeepEstimator):
         """
         objective = self.objective_
         hard = None if objective.is_soft else _labels_or_nan(objective)
-        labels, start = np.empty(X.shape[0], dtype=np.int32), 0
-        for block in self._infer_blocks(hard or objective.soft_assign, X):
+
+        def labels(block):
             check(block)
-            found = block if hard else block.argmax(axis=1)
-            labels[start : start + len(block)] = found
-            start += len(block)
-        return labels
+            return block if hard else block.argmax(axis=1)
+
+        blocks = self._infer_blocks(hard or objective.soft_assign, X)
+        return filled(map(labels, blocks), X.shape[0], np.int32)
 
     def predict(self, X):
         """Cluster of each row: the nearest centre, or argmax of ``predict_proba(X)``.

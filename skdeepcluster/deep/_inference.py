@@ -50,13 +50,7 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     def _infer(self, function, X):
         """Apply `function` to the embedding of rows of X: numpy, in X's dtype."""
-        out, start = None, 0
-        for block in self._infer_blocks(function, X):
-            if out is None:  # filled in: a list of blocks would be a second copy
-                out = np.empty((X.shape[0], *block.shape[1:]), X.dtype)
-            out[start : start + len(block)] = block
-            start += len(block)
-        return out
+        return filled(self._infer_blocks(function, X), X.shape[0], X.dtype)
 
     def _infer_blocks(self, function, X):
         """The same, one block of rows after the other."""
@@ -162,6 +156,17 @@ def _valid_classes(X, y):
     assert_all_finite(y, input_name="y")
     check_consistent_length(X, y)
     return y
+
+
+def filled(blocks, n_rows, dtype):
+    """One array of blocks of rows; a list of them would be a second copy."""
+    out, start = None, 0
+    for block in blocks:
+        if out is None:
+            out = np.empty((n_rows, *block.shape[1:]), dtype)
+        out[start : start + len(block)] = block
+        start += len(block)
+    return out
 
 
 def check_answers(out):

@@ -10,8 +10,8 @@ import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
 
-from skdeepcluster.engine import Shard, part_of
-from skdeepcluster.utils._group import ALONE
+from skdeepcluster.engine import part_of
+from skdeepcluster.utils._group import ALONE, Shard
 from skdeepcluster.utils._input import checked_weight
 from skdeepcluster.utils._stored import StoredRows, neighbours
 

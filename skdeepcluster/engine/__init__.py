@@ -43,7 +43,6 @@ from skdeepcluster.engine._random import RandomStreams
 from skdeepcluster.engine._rows import Rows, SparseRows, StreamedRows
 from skdeepcluster.engine._scaling import DataScaleWarning, Scaling
 from skdeepcluster.engine._shards import (
-    Shard,
     check_agreement,
     copy_from_first,
     part_of,
@@ -69,7 +68,6 @@ __all__ = [
     "Reclustering",
     "Rows",
     "Scaling",
-    "Shard",
     "SparseRows",
     "StreamedRows",
     "Trainer",

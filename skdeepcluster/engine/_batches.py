@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skdeepcluster.engine._rows import Rows, StreamedRows
-from skdeepcluster.engine._shards import Shard
 from skdeepcluster.utils._ahead import done_ahead
+from skdeepcluster.utils._group import Shard
 
 # Neighbouring rows that are read together, and how many such blocks are mixed.
 _BLOCK_ROWS = 256

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from skdeepcluster.engine._phases import OptimizerSpec
 from skdeepcluster.engine._rows import Rows, SparseRows
-from skdeepcluster.engine._shards import Shard
-from skdeepcluster.utils._group import Group
+from skdeepcluster.utils._group import Group, Shard
 
 _CURVATURE_ROWS = 2048
 _POWER_ITERATIONS = 30

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from skdeepcluster.utils._group import ALONE, Group
-from skdeepcluster.utils._stored import StoredRows
+from skdeepcluster.utils._stored import StoredRows, row_blocks
 
 _BLOCK_ROWS = 4096
 _LARGEST = float(np.finfo(np.float32).max)
@@ -162,15 +162,9 @@ def _blocks(
     X: NDArray | StoredRows, weight: NDArray
 ) -> Iterator[tuple[NDArray, NDArray]]:
     start = 0
-    for block in _parts(X):
+    for block in row_blocks(X):
         yield block.astype(np.float64), weight[start : start + len(block), None]
         start += len(block)
-
-
-def _parts(X: NDArray | StoredRows) -> Iterator[NDArray]:
-    if isinstance(X, StoredRows):
-        return X.blocks()
-    return (X[start : start + _BLOCK_ROWS] for start in range(0, len(X), _BLOCK_ROWS))
 
 
 def _warn_of_dominance(squares: NDArray[np.float64]) -> None:
@@ -190,7 +184,7 @@ def check_castable(X: Any) -> None:
     given = X.x.dtype if isinstance(X, StoredRows) else X.dtype
     if np.dtype(given) != np.float64:
         return
-    parts = [X.data] if sp.issparse(X) else _parts(X)
+    parts = [X.data] if sp.issparse(X) else row_blocks(X)
     largest = max((float(max(-x.min(), x.max())) for x in parts if x.size), default=0.0)
     if largest > _LARGEST:
         raise ValueError(

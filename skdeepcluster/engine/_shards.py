@@ -17,51 +17,9 @@ from scipy.sparse import issparse
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from skdeepcluster.utils._group import ALONE, Group, SharedError
+from skdeepcluster.utils._group import Group, SharedError
 
 _COMPARED_ROWS = 100
-
-
-class Shard:
-    """Rows `start` to `stop` of all rows, which are numbered by process.
-
-    Parameters
-    ----------
-    n_own : int
-        Rows of this process.
-    group : Group, optional
-    """
-
-    def __init__(self, n_own: int, group: Group = ALONE) -> None:
-        counts = group.concat(torch.tensor([n_own]))
-        self.group = group
-        self.start = int(counts[: group.rank].sum())
-        self.stop = self.start + n_own
-        self.total = int(counts.sum())
-
-    @property
-    def alone(self) -> bool:
-        """Whether there is no other process."""
-        return self.group.size == 1
-
-    @property
-    def own(self) -> slice:
-        """Rows of this process among all."""
-        return slice(self.start, self.stop)
-
-    def own_of(self, index: Tensor) -> Tensor:
-        """Those of some rows that this process has, by their numbers among all."""
-        if self.alone:
-            return index
-        return index[(index >= self.start) & (index < self.stop)]
-
-    def shares(self, sizes: list[int]) -> list[int]:
-        """Rows of this process in batches of these sizes, as even as can be."""
-        if self.alone:
-            return sizes
-        n_own, n_batches = self.stop - self.start, len(sizes)
-        ends = [n_own * t // n_batches for t in range(n_batches + 1)]
-        return [end - start for start, end in zip(ends, ends[1:], strict=False)]
 
 
 def part_of(n_rows: int, group: Group) -> slice:

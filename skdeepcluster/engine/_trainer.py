@@ -19,10 +19,10 @@ from skdeepcluster.engine._phases import Phase, label_change_share, overrides
 from skdeepcluster.engine._progress import PhaseProgress, diverged
 from skdeepcluster.engine._random import RandomStreams
 from skdeepcluster.engine._rows import Rows
-from skdeepcluster.engine._shards import Shard, state_of_first
+from skdeepcluster.engine._shards import state_of_first
 from skdeepcluster.engine._states import restore_module
 from skdeepcluster.objectives import ClusteringObjective, Objective, aligned
-from skdeepcluster.utils._group import SharedError
+from skdeepcluster.utils._group import Shard, SharedError
 
 if TYPE_CHECKING:
     from skdeepcluster.engine._pretraining import PretrainingCache

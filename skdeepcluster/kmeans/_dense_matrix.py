@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from skdeepcluster.kmeans._cosine_centers import DenseCenters
+from skdeepcluster.kmeans._whole_matrix import WholeMatrix
 from skdeepcluster.utils._ahead import done_ahead
 from skdeepcluster.utils._linear import fast_linear
 from skdeepcluster.utils._stored import StoredRows, is_on_disk
@@ -48,7 +49,7 @@ def product_error(length: int, precision: str) -> float:
     return 4 * factor + (length + 4) * unit
 
 
-class DenseMatrix:
+class DenseMatrix(WholeMatrix):
     """Rows of a dense array.
 
     Parameters
@@ -87,24 +88,6 @@ class DenseMatrix:
 
     def __len__(self) -> int:
         return int(self.shape[0])
-
-    @property
-    def own(self) -> DenseMatrix:
-        """The part that this process has: all of it."""
-        return self
-
-    @property
-    def own_rows(self) -> slice:
-        """Which rows these are among all."""
-        return slice(0, len(self))
-
-    def of_all(self, values: Tensor) -> Tensor:
-        """Values of the own rows as those of all: the same."""
-        return values
-
-    def as_double(self) -> DenseMatrix:
-        """The same rows, multiplied in float64 on the CPU."""
-        return DenseMatrix(self.x, "cpu", "float64")
 
     @property
     def width(self) -> float:

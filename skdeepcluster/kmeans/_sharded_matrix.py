@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from skdeepcluster.kmeans._matrix import Centers, Matrix
-from skdeepcluster.utils._group import Group
+from skdeepcluster.utils._group import Group, Shard
 
 
 class ShardedMatrix:
@@ -26,10 +26,8 @@ class ShardedMatrix:
     """
 
     def __init__(self, own: Matrix, group: Group) -> None:
-        counts = group.concat(torch.tensor([len(own)]))
-        self.start = int(counts[: group.rank].sum())
-        self.stop = self.start + len(own)
-        self.shape = int(counts.sum()), own.shape[1]
+        self.shard = Shard(len(own), group)
+        self.shape = self.shard.total, own.shape[1]
         self.own = own
         self.group = group
         self.x = own.x
@@ -43,7 +41,7 @@ class ShardedMatrix:
     @property
     def own_rows(self) -> slice:
         """Rows of this process among all."""
-        return slice(self.start, self.stop)
+        return self.shard.own
 
     @property
     def centers_type(self) -> Callable[[Tensor], Any]:
@@ -109,8 +107,9 @@ class ShardedMatrix:
 
     def _own_of(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Own rows among those of `index`: their own numbers, and their places."""
-        place = ((index >= self.start) & (index < self.stop)).nonzero().squeeze(1)
-        return index[place] - self.start, place
+        rows = self.own_rows
+        place = ((index >= rows.start) & (index < rows.stop)).nonzero().squeeze(1)
+        return index[place] - rows.start, place
 
 
 _NO_ROWS = "Blocks of rows are those of `own`."

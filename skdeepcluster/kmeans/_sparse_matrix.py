@@ -17,6 +17,7 @@ from skdeepcluster.kmeans._dense_matrix import (
     own_memory,
     product_error,
 )
+from skdeepcluster.kmeans._whole_matrix import WholeMatrix
 
 with warnings.catch_warnings():
     # Given once in a process, with the first tensor of this layout: that it is new.
@@ -24,7 +25,7 @@ with warnings.catch_warnings():
     torch.sparse_csr_tensor([0, 1], [0], [1.0], (1, 1))
 
 
-class SparseMatrix:
+class SparseMatrix(WholeMatrix):
     """Rows of a CSR matrix.
 
     Parameters
@@ -60,24 +61,6 @@ class SparseMatrix:
 
     def __len__(self) -> int:
         return int(self.shape[0])
-
-    @property
-    def own(self) -> SparseMatrix:
-        """The part that this process has: all of it."""
-        return self
-
-    @property
-    def own_rows(self) -> slice:
-        """Which rows these are among all."""
-        return slice(0, len(self))
-
-    def of_all(self, values: Tensor) -> Tensor:
-        """Values of the own rows as those of all: the same."""
-        return values
-
-    def as_double(self) -> SparseMatrix:
-        """The same rows, multiplied in float64 on the CPU."""
-        return SparseMatrix(self.x, "cpu", "float64")
 
     @property
     def width(self) -> float:

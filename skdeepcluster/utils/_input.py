@@ -5,9 +5,7 @@ import scipy.sparse as sp
 from sklearn.utils.validation import validate_data
 
 from skdeepcluster.utils._sklearn import _check_sample_weight
-from skdeepcluster.utils._stored import StoredRows
-
-_CHECKED_ROWS = 4096
+from skdeepcluster.utils._stored import StoredRows, row_blocks
 
 
 def stored_rows(estimator, X, keep, *, reset):
@@ -42,18 +40,10 @@ def check_finite(X, name):
     name : str
         Of the estimator.
     """
-    for part in _parts(X):
+    for part in row_blocks(X.data if sp.issparse(X) else X):
         if not np.isfinite(part).all():
             found = "NaN" if np.isnan(part).any() else "infinity"
             raise ValueError(_NOT_FINITE[found].format(name))
-
-
-def _parts(X):
-    if isinstance(X, StoredRows):
-        return X.blocks()
-    values = X.data if sp.issparse(X) else X
-    starts = range(0, len(values), _CHECKED_ROWS)
-    return (values[start : start + _CHECKED_ROWS] for start in starts)
 
 
 _NOT_FINITE = {

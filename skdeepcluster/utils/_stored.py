@@ -113,6 +113,14 @@ class StoredRows:
         return done_ahead(partial(self.__getitem__, rows) for rows in slices)
 
 
+def row_blocks(x: NDArray | StoredRows) -> Iterator[NDArray]:
+    """All rows, or entries of a vector, a block at a time; those on disk read ahead."""
+    if isinstance(x, StoredRows):
+        return x.blocks()
+    starts = range(0, len(x), _BLOCK_ROWS)
+    return (x[start : start + _BLOCK_ROWS] for start in starts)
+
+
 def is_stored(x: object) -> bool:
     """Whether rows are to be read block by block: mapped, or of another array type.
 
