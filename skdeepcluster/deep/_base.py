@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_memory
 
 from skdeepcluster.architectures import DEFAULT_EMBEDDING_SIZE
 from skdeepcluster.deep._checkpointing import open_checkpoints
-from skdeepcluster.deep._inference import EmbeddingMixin, all_rows, valid_rows
+from skdeepcluster.deep._inference import EmbeddingMixin, all_rows
 from skdeepcluster.deep._pretrained import copy_pretrained
 from skdeepcluster.deep._weights import TrainingRows
 from skdeepcluster.engine import (
@@ -33,7 +33,6 @@ from skdeepcluster.engine import (
     check_agreement,
     copy_from_first,
     embedding_size_of,
-    group_of,
     label_change,
     memory_errors,
     verbosity,
@@ -44,11 +43,9 @@ from skdeepcluster.utils._sklearn import (
     HasMethods,
     Interval,
     StrOptions,
-    _fit_context,
     init_callback_context,
     tags_for_sparse,
 )
-from skdeepcluster.utils._transaction import whole_or_nothing
 
 
 class BaseDeepEstimator(
@@ -86,6 +83,7 @@ class BaseDeepEstimator(
         "precision": [StrOptions(set(PRECISIONS))],
         "memory": [str, HasMethods(["cache"]), None],
         "pretrained": [HasMethods(["fit", "transform"]), None],
+        "warm_start": ["boolean"],
         "checkpoint_dir": [str, os.PathLike, None],
         "shard": [StrOptions(set(SHARDS)), None],
         "random_state": ["random_state"],
@@ -94,42 +92,13 @@ class BaseDeepEstimator(
 
     #: Whether the method's network has a decoder.
     _decodes = True
+    #: What the fit that runs goes on from; None where it begins anew.
+    _last_fit = None
 
     def __sklearn_tags__(self):
         tags = tags_for_sparse(super().__sklearn_tags__(), self)
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-    @whole_or_nothing
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
-        """Learn the network and the clusters.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows. float64 and float32 are used as they are, other dtypes
-            become float64; the network computes in `precision`. Sparse rows become
-            dense batch by batch; formats other than CSR are converted.
-        y : array-like, default=None
-            Not used in training. Callbacks that score see it.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows in all losses, centres and targets. Only their ratios
-            count. Rows of weight 0 are left out, but for `labels_`.
-
-        Returns
-        -------
-        self : object
-            The fitted estimator.
-        """
-        group = group_of(self.shard)
-        with group.together():
-            valid = valid_rows(self, X)
-            whole = self._has_all_rows(group)
-            if whole:
-                self._check_n_samples(valid.shape[0])
-            rows = self._training_rows(valid, sample_weight, whole)
-        return self._learn(self._shared(rows, group), X, y)
 
     def _has_all_rows(self, group):
         """Whether X is all there is to learn from."""
@@ -194,7 +163,9 @@ class BaseDeepEstimator(
         return rows.given, rows.weight, rows.place
 
     def _make_network(self, rows, streams):
-        X = rows.X
+        X, last = rows.X, self._last_fit
+        if last is not None:
+            return last.copy_network(X.shape[1], self.embedding_size)
         if self.pretrained is not None:
             return copy_pretrained(
                 self.pretrained, X.shape[1], self.embedding_size, self._decodes
@@ -214,7 +185,8 @@ class BaseDeepEstimator(
         return DEFAULT_EMBEDDING_SIZE
 
     def _make_cache(self, rows, streams, compute):
-        unused = self.pretrained is not None or rows.shard is not None
+        known = self.pretrained is not None or self._last_fit is not None
+        unused = known or rows.shard is not None
         if self.memory is None or self.random_state is None or unused:
             return None
         key = cache_key(
@@ -235,13 +207,17 @@ class BaseDeepEstimator(
 
     def _pretraining(self, budget):
         """Yield the pretraining of `budget`; nothing for a pretrained network."""
-        if self.pretrained is None:
-            yield Pretraining(
-                self.pretraining,
-                budget.pretrain_epochs(self.pretrain_epochs),
-                OptimizerSpec(self.pretrain_optimizer, self.pretrain_learning_rate),
-                **self._pretraining_options(),
-            )
+        if self.pretrained is not None:
+            return
+        kind, epochs = self.pretraining, budget.pretrain_epochs(self.pretrain_epochs)
+        if self._last_fit is not None:
+            kind, epochs = self._last_fit.pretraining(kind, epochs)
+        yield Pretraining(
+            kind,
+            epochs,
+            OptimizerSpec(self.pretrain_optimizer, self.pretrain_learning_rate),
+            **self._pretraining_options(),
+        )
 
     def _pretraining_options(self):
         """What a method's pretraining has beside the parameters of all."""
@@ -269,6 +245,8 @@ class BaseDeepEstimator(
     def _run_phases(self, trainer, rows):
         self.history_ = {}
         phases = list(self._phases(Budget(rows.n_rows, self.batch_size)))
+        if self._last_fit is not None:
+            self._last_fit.hand_on(trainer, phases)
         trainer.checkpoints.bind(trainer, phases)
         for phase in phases:
             self.history_[phase.name] = phase.run(trainer)

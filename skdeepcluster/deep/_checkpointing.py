@@ -43,6 +43,7 @@ def open_checkpoints(estimator, data, compute, group):
         **_parameters_in_words(estimator, streams),
         **circumstances(compute),
         "number of processes": str(group.size),
+        "the fit to go on from (warm_start)": in_words(estimator._last_fit),
         "data (X, y or sample_weight)": " ".join(group.each(data_in_words(*data))),
     }
     return Checkpoints.open(estimator.checkpoint_dir, fingerprint, streams, group)

@@ -13,13 +13,27 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skdeepcluster.deep._base import BaseDeepEstimator
-from skdeepcluster.deep._inference import DecodingMixin, check_answers, filled
+from skdeepcluster.deep._inference import (
+    DecodingMixin,
+    check_answers,
+    filled,
+    valid_rows,
+)
+from skdeepcluster.deep._partial_fit import PartialFitMixin
 from skdeepcluster.deep._starts import start_of
+from skdeepcluster.deep._warm_start import LastFit
 from skdeepcluster.deep._weights import TrainingRows
-from skdeepcluster.engine import part_of
-from skdeepcluster.metrics import neighborhood_score, sample_rows
-from skdeepcluster.utils._sklearn import HasMethods, Interval, StrOptions
+from skdeepcluster.engine import group_of, part_of
+from skdeepcluster.metrics._partition import score_partition
+from skdeepcluster.utils._group import ALONE
+from skdeepcluster.utils._sklearn import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    _fit_context,
+)
 from skdeepcluster.utils._stored import neighbours
+from skdeepcluster.utils._transaction import whole_or_nothing
 
 
 def _has_soft_assignments(estimator):
@@ -27,7 +41,9 @@ def _has_soft_assignments(estimator):
     return estimator._is_soft if fitted is None else fitted.is_soft
 
 
-class BaseDeepClusterer(ClusterMixin, DecodingMixin, BaseDeepEstimator):
+class BaseDeepClusterer(
+    ClusterMixin, PartialFitMixin, DecodingMixin, BaseDeepEstimator
+):
     """Deep estimators that assign rows to clusters."""
 
     _parameter_constraints: dict = {
@@ -39,6 +55,40 @@ class BaseDeepClusterer(ClusterMixin, DecodingMixin, BaseDeepEstimator):
 
     #: Whether the method has soft assignments, and so ``predict_proba``.
     _is_soft = True
+
+    @whole_or_nothing
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Learn the network and the clusters.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows. float64 and float32 are used as they are, other dtypes
+            become float64; the network computes in `precision`. Sparse rows become
+            dense batch by batch; formats other than CSR are converted.
+        y : array-like, default=None
+            Not used in training. Callbacks that score see it.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in all losses, centres and targets. Only their ratios
+            count. Rows of weight 0 are left out, but for `labels_`.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        group = group_of(self.shard)
+        self._last_fit = last = LastFit.of(self)
+        with group.together():
+            valid = valid_rows(self, X, reset=last is None)
+            whole = self._has_all_rows(group)
+            if whole:
+                self._check_n_samples(valid.shape[0])
+            rows = self._training_rows(valid, sample_weight, whole)
+        self._learn(self._shared(rows, group), X, y)
+        del self._last_fit
+        return self
 
     def _check_n_samples(self, n_samples):
         if n_samples < self.n_clusters:
@@ -67,16 +117,25 @@ class BaseDeepClusterer(ClusterMixin, DecodingMixin, BaseDeepEstimator):
         initial = trainer.initial_labels.cpu().numpy()
         self.initial_labels_ = rows.spread(initial, -1).astype(np.int32)
         self.n_iter_ = max(1, len(self.history_["clustering"]["loss"]))
+        before = 0 if self._last_fit is None else self._last_fit.pretrained_epochs
+        pretraining = self.history_.get("pretraining", {"loss": []})
+        self._pretrained_epochs = before + len(pretraining["loss"])
         super()._finish(trainer, objective, rows)
         labels = self._final_labels(trainer, rows)
-        counts = np.bincount(labels, minlength=self.n_clusters)
-        if not self._has_all_rows(rows.group):
-            counts = sum(rows.group.each(counts))
+        counts = self._count(labels, None, rows)
         order = np.argsort(counts == 0, kind="stable")
         self.objective_.reorder(torch.as_tensor(order))
         self.cluster_centers_ = self.cluster_centers_[order].astype(rows.X.dtype)
         self.labels_ = np.argsort(order)[labels].astype(np.int32)
+        self._cluster_weights = self._count(*rows.weighed(self.labels_), rows)
         _warn_of_collapse(counts[order])
+
+    def _count(self, labels, weight, rows):
+        """Rows of each cluster, or their weights, in all processes."""
+        counts = np.bincount(labels, weight, minlength=self.n_clusters)
+        return (
+            counts if self._has_all_rows(rows.group) else sum(rows.group.each(counts))
+        )
 
     def _fitted_attributes(self, trainer, objective):
         attributes = super()._fitted_attributes(trainer, objective)
@@ -156,7 +215,8 @@ class BaseDeepClusterer(ClusterMixin, DecodingMixin, BaseDeepEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Of more than 2,000 rows a fixed sample is scored.
+            Of more than 2,000 rows a fixed sample is scored; with ``shard="local"``
+            of the rows of all processes, each of which calls this with its own.
         y : ignored
             Present by convention.
 
@@ -166,9 +226,10 @@ class BaseDeepClusterer(ClusterMixin, DecodingMixin, BaseDeepEstimator):
             Greater is better; exactly 0 for a single cluster.
         """
         check_is_fitted(self)
-        X = self._validate_new_data(X)
-        X = X[sample_rows(X.shape[0])]
-        return neighborhood_score(X, self._label(X, check_answers))
+        group = group_of(self.shard) if self.shard == "local" else ALONE
+        with group.together():
+            X = self._validate_new_data(X)
+        return score_partition(X, lambda X: self._label(X, check_answers), group)
 
 
 def _labels_or_nan(objective):

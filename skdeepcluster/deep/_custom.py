@@ -6,7 +6,7 @@ from numbers import Real
 
 from skdeepcluster.architectures import ConcatenatedLayers
 from skdeepcluster.deep._clusterer import BaseDeepClusterer
-from skdeepcluster.deep._losses import NAMES, build_losses, is_soft
+from skdeepcluster.deep._losses import NAMES, build_losses, is_soft, takes_nearest
 from skdeepcluster.engine import Ramp, Reclustering, label_change
 from skdeepcluster.objectives import (
     ClusteringObjective,
@@ -167,6 +167,7 @@ class DeepClustering(BaseDeepClusterer):
         precision="float32",
         memory=None,
         pretrained=None,
+        warm_start=False,
         checkpoint_dir=None,
         shard=None,
         random_state=None,
@@ -202,6 +203,7 @@ class DeepClustering(BaseDeepClusterer):
         self.precision = precision
         self.memory = memory
         self.pretrained = pretrained
+        self.warm_start = warm_start
         self.checkpoint_dir = checkpoint_dir
         self.shard = shard
         self.random_state = random_state
@@ -210,6 +212,10 @@ class DeepClustering(BaseDeepClusterer):
     @property
     def _is_soft(self):
         return is_soft(self.clustering_loss)
+
+    @property
+    def _takes_nearest(self):
+        return takes_nearest(self.clustering_loss)
 
     def _make_network(self, rows, streams):
         scaling, network = super()._make_network(rows, streams)

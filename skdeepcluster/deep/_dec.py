@@ -109,6 +109,7 @@ class DEC(BaseDeepClusterer):
         precision="float32",
         memory=None,
         pretrained=None,
+        warm_start=False,
         checkpoint_dir=None,
         shard=None,
         random_state=None,
@@ -135,6 +136,7 @@ class DEC(BaseDeepClusterer):
         self.precision = precision
         self.memory = memory
         self.pretrained = pretrained
+        self.warm_start = warm_start
         self.checkpoint_dir = checkpoint_dir
         self.shard = shard
         self.random_state = random_state

@@ -123,6 +123,7 @@ class DeepKMeans(BaseDeepClusterer):
         precision="float32",
         memory=None,
         pretrained=None,
+        warm_start=False,
         checkpoint_dir=None,
         shard=None,
         random_state=None,
@@ -151,6 +152,7 @@ class DeepKMeans(BaseDeepClusterer):
         self.precision = precision
         self.memory = memory
         self.pretrained = pretrained
+        self.warm_start = warm_start
         self.checkpoint_dir = checkpoint_dir
         self.shard = shard
         self.random_state = random_state

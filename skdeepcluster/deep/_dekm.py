@@ -107,6 +107,7 @@ class DEKM(BaseDeepClusterer):
         precision="float32",
         memory=None,
         pretrained=None,
+        warm_start=False,
         checkpoint_dir=None,
         shard=None,
         random_state=None,
@@ -132,6 +133,7 @@ class DEKM(BaseDeepClusterer):
         self.precision = precision
         self.memory = memory
         self.pretrained = pretrained
+        self.warm_start = warm_start
         self.checkpoint_dir = checkpoint_dir
         self.shard = shard
         self.random_state = random_state

@@ -34,6 +34,8 @@ class BaseDiscriminativeClusterer(BaseDeepClusterer):
         ],
     }
 
+    _takes_nearest = False
+
     @property
     def coef_(self):
         """Weights of the softmax layer, of shape (n_clusters, embedding_size)."""
@@ -91,6 +93,8 @@ class BaseDiscriminativeClusterer(BaseDeepClusterer):
         )
 
     def _warmup(self, budget, epochs):
+        if self._last_fit is not None:
+            return 0
         warmup = budget.warmup_epochs(self.warmup_epochs)
         # A short fit is to come to more than that.
         return min(warmup, epochs // 2) if self.warmup_epochs == "auto" else warmup

@@ -38,7 +38,8 @@ COMPANIONS = {
     "group_sparsity": lambda k, clustering: GroupSparsity(k),
 }
 NAMES = frozenset([*CLUSTERINGS, *COMPANIONS])
-_SOFT = {"hardening", "soft_kmeans", "classification", "mutual_information"}
+_SOFTMAX = {"classification", "mutual_information"}
+_SOFT = {"hardening", "soft_kmeans", *_SOFTMAX}
 
 
 def as_tuple(losses):
@@ -56,6 +57,16 @@ def is_soft(losses):
         if loss in CLUSTERINGS:
             return loss in _SOFT
     return False
+
+
+def takes_nearest(losses):
+    """Whether the loss that assigns rows gives them to the nearest centre."""
+    for loss in as_tuple(losses):
+        if isinstance(loss, ClusteringObjective):
+            return loss.takes_nearest
+        if loss in CLUSTERINGS:
+            return loss not in _SOFTMAX
+    return True
 
 
 def build_losses(losses, weights, n_clusters, n_init):

@@ -126,6 +126,7 @@ class MIADM(BaseDiscriminativeClusterer):
         precision="float32",
         memory=None,
         pretrained=None,
+        warm_start=False,
         checkpoint_dir=None,
         shard=None,
         random_state=None,
@@ -156,6 +157,7 @@ class MIADM(BaseDiscriminativeClusterer):
         self.precision = precision
         self.memory = memory
         self.pretrained = pretrained
+        self.warm_start = warm_start
         self.checkpoint_dir = checkpoint_dir
         self.shard = shard
         self.random_state = random_state

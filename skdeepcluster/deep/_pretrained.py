@@ -48,18 +48,34 @@ def copy_pretrained(source, n_features, embedding_size, decodes):
             f"X has {n_features} features, but 'pretrained' was fitted with "
             f"{source.n_features_in_} features."
         )
-    network = source.module_
-    if isinstance(network, ConcatenatedLayers):  # a representation, not a network
-        network = network.network
-    size = embedding_size_of(network, n_features)
-    if embedding_size not in (None, size):
-        raise ValueError(
-            f"embedding_size={embedding_size} conflicts with 'pretrained', "
-            f"whose embedding has {size} columns: pass {size} or None."
-        )
+    network = trainable_copy(source.module_, n_features, embedding_size, "'pretrained'")
     if decodes and not hasattr(network, "decode"):
         raise TypeError(
             "The 'pretrained' parameter must be an estimator whose network has a "
             f"decoder. Got {type(source).__name__}."
         )
-    return source._scaling, copy.deepcopy(network).requires_grad_(True)
+    return source._scaling, network
+
+
+def trainable_copy(network, n_features, embedding_size, owner):
+    """Copy of a trained network that learns.
+
+    Parameters
+    ----------
+    network : nn.Module
+    n_features : int
+        Of X.
+    embedding_size : int or None
+        What was asked for; None takes what there is.
+    owner : str
+        Where the network comes from, for the error where that is another size.
+    """
+    if isinstance(network, ConcatenatedLayers):  # a representation, not a network
+        network = network.network
+    size = embedding_size_of(network, n_features)
+    if embedding_size not in (None, size):
+        raise ValueError(
+            f"embedding_size={embedding_size} conflicts with {owner}, "
+            f"whose embedding has {size} columns: pass {size} or None."
+        )
+    return copy.deepcopy(network).requires_grad_(True)

@@ -122,6 +122,18 @@ class TrainingRows:
         """`values` of the m rows as those of the user's, `missing` where left out."""
         return np.where(self.place < 0, missing, values[self.place])
 
+    def weighed(self, labels):
+        """Labels of the user's rows as those of rows to learn from, with their weights.
+
+        Of rows of its own, each process has a part.
+        """
+        known = self.place >= 0
+        if self.weight is None:
+            return labels[known], np.ones(np.count_nonzero(known))
+        # A row's total weight, shared by all that were merged into it.
+        alike = np.bincount(self.place[known], minlength=self.n_rows)
+        return labels[known], (self.weight / alike.clip(min=1))[self.place[known]]
+
     def gather(self, values):
         """Values of the user's rows, equal for equal rows, as those of the m rows."""
         gathered = np.empty(self.n_rows, dtype=values.dtype)

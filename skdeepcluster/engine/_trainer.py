@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -83,6 +85,7 @@ class Trainer:
         self.checkpoints = checkpoints or Checkpoints(streams)
         self.initial_labels: Tensor | None = None
         self.initialised: set[Objective] = set()
+        self._first_labels: dict[Objective, NDArray] = {}
         self._trained: tuple[Phase, int] | None = None
 
     def on(self, network: nn.Module, x: Rows) -> Trainer:
@@ -132,9 +135,26 @@ class Trainer:
         if overrides(objective, "prepare"):
             self._check_has_all_rows(objective)
             objective.prepare(self.x)
-        objective.initialise(z, self.weight, self.streams.generator("kmeans"))
+        with _start_of(objective, self._first_labels):
+            objective.initialise(z, self.weight, self.streams.generator("kmeans"))
         self._share(objective)
         objective.to(self.compute.device)
+
+    def go_on(self, objective: Objective, earlier: Objective) -> None:
+        """Give an objective, in place of its first state, the last one of another fit.
+
+        Not what schedules set, which begin again.
+        """
+        state = copy.deepcopy(earlier.state_dict())
+        own = objective.state_dict()
+        state.update({k: own[k] for k in own if k.endswith("_extra_state")})
+        restore_module(objective, state)
+        objective.to(self.compute.device, self.compute.dtype)
+        self.initialised.add(objective)
+
+    def start_with(self, objective: ClusteringObjective, labels: NDArray) -> None:
+        """Let an objective have these first labels of all rows."""
+        self._first_labels[objective] = labels
 
     def _share(self, objective: Objective) -> None:
         """Take the state that the first process has computed.
@@ -220,6 +240,20 @@ class Trainer:
         with self.compute.autocast():
             x_hat: Tensor = self.network.decode(z)  # type: ignore[operator]
         return x_hat.to(self.compute.dtype)
+
+
+@contextmanager
+def _start_of(
+    objective: Objective, first_labels: dict[Objective, NDArray]
+) -> Iterator[None]:
+    """Context in which an objective starts with its labels, where it has any."""
+    if objective not in first_labels or not isinstance(objective, ClusteringObjective):
+        yield
+        return
+    labels, own = first_labels[objective], objective.start
+    objective.start = lambda z, seed: labels
+    yield
+    objective.start = own
 
 
 def has_parameters(*modules: nn.Module) -> bool:

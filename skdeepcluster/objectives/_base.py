@@ -260,6 +260,11 @@ class ClusteringObjective(Objective):
         """Whether there are soft assignments."""
         return type(self).log_q is not ClusteringObjective.log_q
 
+    @property
+    def takes_nearest(self) -> bool:
+        """Whether rows belong to the nearest centre, so that its move moves them."""
+        return not self.is_soft
+
     def log_q(self, z: Tensor) -> Tensor:
         """Log of the soft assignments (n, n_clusters), with gradient, in z's dtype."""
         raise NotImplementedError

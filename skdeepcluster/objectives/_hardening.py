@@ -119,6 +119,9 @@ class Hardening(ClusteringObjective):
     Analysis", ICML 2016.
     """
 
+    #: The nearest centre is also the most probable one.
+    takes_nearest = True
+
     def __init__(self, n_clusters: int, alpha: float = 1.0, n_init: int = 20) -> None:
         super().__init__(n_clusters, n_init)
         self.alpha = alpha

@@ -68,6 +68,9 @@ class SoftKMeans(ClusteringObjective):
     k-Means and learning representations", Pattern Recognition Letters 138, 2020.
     """
 
+    #: The nearest centre is also the most probable one.
+    takes_nearest = True
+
     def __init__(
         self,
         n_clusters: int,

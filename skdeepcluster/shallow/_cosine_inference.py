@@ -12,10 +12,12 @@ from sklearn.base import (
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from skdeepcluster.engine import group_of
 from skdeepcluster.kmeans import fuzzy_memberships, nearest_by_cosine
-from skdeepcluster.metrics import neighborhood_score, sample_rows
+from skdeepcluster.metrics._partition import score_partition
 from skdeepcluster.shallow._base import BaseDirectionalEstimator, answer_dtype
 from skdeepcluster.shallow._distances import cosine_distances
+from skdeepcluster.utils._group import ALONE
 
 
 class CosineClusterer(
@@ -102,7 +104,8 @@ class CosineClusterer(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Of more than 2,000 rows a fixed sample is scored.
+            Of more than 2,000 rows a fixed sample is scored; with ``shard="local"``
+            of the rows of all processes, each of which calls this with its own.
         y : ignored
             Present by convention.
 
@@ -112,9 +115,10 @@ class CosineClusterer(
             Greater is better; exactly 0 for a single cluster.
         """
         check_is_fitted(self)
-        X = self._validate(X, reset=False)
-        X = X[sample_rows(X.shape[0])]
-        return neighborhood_score(X, self._label(X), metric="cosine")
+        group = group_of(self.shard) if self.shard == "local" else ALONE
+        with group.together():
+            X = self._validate(X, reset=False)
+        return score_partition(X, self._label, group, metric="cosine")
 
     def _centers_of(self, matrix):
         centers = torch.from_numpy(self.cluster_centers_.astype(np.float64))

@@ -13,7 +13,7 @@ from sklearn.base import (
 )
 from sklearn.utils.validation import check_is_fitted
 
-from skdeepcluster.metrics import neighborhood_score, sample_rows
+from skdeepcluster.metrics._partition import score_partition
 from skdeepcluster.shallow._base import BaseShallowEstimator
 from skdeepcluster.utils._sklearn import Interval, StrOptions
 
@@ -80,8 +80,7 @@ class HardClusterer(
         """
         check_is_fitted(self)
         X = self._validate(X, reset=False)
-        X = X[sample_rows(X.shape[0])]
-        return neighborhood_score(X, self._label(X))
+        return score_partition(X, self._label)
 
 
 def one_hot(labels, n_clusters):

@@ -192,6 +192,12 @@ pretrained : estimator, default=None
     `pretraining` are not used. All layers of the copy learn. Where an estimator is
     cloned, as in a search, pass :class:`~sklearn.frozen.FrozenEstimator` of it:
     cloning unfits what is not frozen.
+warm_start : bool, default=False
+    Whether another call of `fit` goes on from the one before: with its network and
+    scaling, with as many epochs of pretraining as `pretrain_epochs` is more than the
+    network has had, and with its clusters, for up to `max_iter` further epochs. The
+    rows may be others, of the same features. Optimizers and annealing begin
+    again, and `architecture`, `hidden_layer_sizes` and `init` are not used.
 """
     + _CHECKPOINT_DIR.lstrip()
     + _SHARD.lstrip()

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from estimators import X
 from processes import in_processes
-from shards import CASES, ENDS, everything, fit
+from shards import CASES, ENDS, SETTINGS, everything, fit
 
 from skdeepcluster import DEC, SphericalKMeans
+from skdeepcluster.metrics import neighborhood_score
 
 CLOSE = {"rtol": 1e-9, "atol": 1e-9}
 
@@ -36,6 +37,7 @@ def test_two_processes_find_what_one_finds(results, name, shard):
         np.testing.assert_allclose(found["embedding"], expected["embedding"], **CLOSE)
         np.testing.assert_allclose(found["centers"], expected["centers"], **CLOSE)
         assert found["n_iter"] == expected["n_iter"]
+        assert found.get("score") == expected.get("score")
         assert found["history"].keys() == expected["history"].keys()
         for phase, history in expected["history"].items():
             assert found["history"][phase].keys() == history.keys()
@@ -50,6 +52,27 @@ def test_all_processes_end_with_the_same_bits(results, name):
     assert first["embedding"].tobytes() == second["embedding"].tobytes()
     assert first["centers"].tobytes() == second["centers"].tobytes()
     assert first["history"] == second["history"]
+
+
+@pytest.mark.parametrize("shard", ["auto", "local"])
+def test_a_warm_start_of_processes_is_one_of_one(results, shard):
+    expected = results[0]["warm"][None]
+    for result in results:
+        for found, one in zip(result["warm"][shard], expected, strict=True):
+            np.testing.assert_allclose(found["embedding"], one["embedding"], **CLOSE)
+            np.testing.assert_allclose(found["centers"], one["centers"], **CLOSE)
+
+
+def test_the_score_of_a_part_is_that_of_the_whole_sample(results):
+    model = DEC(3, **SETTINGS).fit(X)
+    expected = neighborhood_score(X[:17], model.predict(X[:17]))
+    assert [r["no rows of the sample"] for r in results] == [expected, expected]
+
+
+def test_rows_that_cannot_be_scored_are_an_error_of_all(results):
+    first, second = (result["bad scored rows"] for result in results)
+    assert first.startswith("ValueError: X has 3 features")
+    assert second.startswith("RuntimeError: Process 0 of the group failed: ValueError")
 
 
 def test_an_error_of_one_is_an_error_of_all(results):

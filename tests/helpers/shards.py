@@ -15,6 +15,7 @@ from skdeepcluster import (
     SphericalKMeans,
 )
 from skdeepcluster.engine import Observer
+from skdeepcluster.metrics import _partition
 from skdeepcluster.utils import _stored
 
 WEIGHT = np.arange(len(X)) % 3 * 1.0
@@ -83,7 +84,10 @@ def fit(name, rank=None, shard=None):
     model = type(estimator)(**{**estimator.get_params(deep=False), "shard": shard})
     weights = {} if weight is None else {"sample_weight": weight[part]}
     model.fit(rows[part], None if y is None else y[part], **weights)
-    return answers(model, rows)
+    found = answers(model, rows)
+    if hasattr(model, "labels_"):
+        found["score"] = model.score(rows[part])
+    return found
 
 
 def answers(model, rows):
@@ -141,6 +145,29 @@ def different_kinds(rank):
 def too_few_rows(rank):
     model = DEC(1, shard="auto", **{**SETTINGS, "batch_size": 1})
     return message(lambda: model.fit(X))
+
+
+def warm(rank, shard):
+    """A fit that goes on, with more pretraining and without; what the others find."""
+    part = slice(ENDS[rank], ENDS[rank + 1]) if shard == "local" else slice(None)
+    model = DEC(3, shard=shard, warm_start=True, **SETTINGS).fit(X[part])
+    first = answers(model.fit(X[part]), X)
+    return first, answers(model.set_params(pretrain_epochs=5).fit(X[part]), X)
+
+
+def no_rows_of_the_sample(rank):
+    """A score where all rows that are drawn are another process's."""
+    model = DEC(3, **SETTINGS).fit(X).set_params(shard="local")
+    before, _partition.sample_rows = _partition.sample_rows, lambda n: np.arange(17)
+    try:
+        return model.score(X[:20] if rank == 0 else X[20:])
+    finally:
+        _partition.sample_rows = before
+
+
+def bad_scored_rows(rank):
+    model = DEC(3, **SETTINGS).fit(X).set_params(shard="local")
+    return message(lambda: model.score(X[:, : 3 + rank]))
 
 
 class Normalised(torch.nn.Module):
@@ -271,6 +298,9 @@ def everything(rank, folder):
         "few rows": few_rows(rank),
         "balance": whole_batch(("hardening", "balance")),
         "locality": whole_batch("locality"),
+        "warm": {shard: warm(rank, shard) for shard in (None, "auto", "local")},
+        "no rows of the sample": no_rows_of_the_sample(rank),
+        "bad scored rows": bad_scored_rows(rank),
         "stored": stored(rank),
         "without seed": without_seed(rank),
         "interrupted": interrupted(rank, folder),

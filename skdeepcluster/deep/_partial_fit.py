@@ -1,0 +1,86 @@
+"""Centres that follow new rows, in the embedding as it is."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import torch
+from sklearn.utils.metaestimators import available_if
+
+from skdeepcluster.deep._inference import check_answers
+from skdeepcluster.kmeans import cluster_sums
+from skdeepcluster.utils._input import checked_weight
+from skdeepcluster.utils._sklearn import _fit_context
+from skdeepcluster.utils._transaction import whole_or_nothing
+
+
+def _has_nearest_centers(estimator):
+    fitted = getattr(estimator, "objective_", None)
+    return estimator._takes_nearest if fitted is None else fitted.takes_nearest
+
+
+class PartialFitMixin:
+    """``partial_fit`` of clusterers that assign rows to the nearest centre."""
+
+    #: Whether rows belong to the nearest of the centres.
+    _takes_nearest = True
+
+    @available_if(_has_nearest_centers)
+    @whole_or_nothing
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, sample_weight=None):
+        r"""Let the centres follow new rows, in the embedding as it is.
+
+        The first call is `fit`. A later one, or one after `fit`, assigns the rows and
+        moves every centre to the mean of all rows that it has counted so far, those of
+        `fit` among them: k-means in mini-batches. The network does not learn.
+
+        .. math::
+            \mu_k \leftarrow \frac{n_k \mu_k + \sum_{i: l_i = k} w_i z_i}
+            {n_k + \sum_{i: l_i = k} w_i}
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to take in.
+        y : ignored
+            Present by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weight of each row, beside those of the calls before.
+
+        Returns
+        -------
+        self : object
+            The estimator, with `labels_` of these rows.
+        """
+        if not hasattr(self, "module_"):
+            return self.fit(X, y, sample_weight)
+        if self.shard is not None:
+            raise ValueError(
+                "partial_fit after fit is of one process, and needs shard=None. Got "
+                f"shard={self.shard!r}."
+            )
+        X = self._validate_new_data(X)
+        weight = np.ones(X.shape[0])
+        if sample_weight is not None:
+            weight = checked_weight(sample_weight, X)
+        self._follow(X, torch.from_numpy(weight))
+        self.labels_ = self._label(X, check_answers)
+        return self
+
+    def _follow(self, X, weight):
+        """Move the centres, which become new objects, and count the rows."""
+        k = len(self.cluster_centers_)
+        labels = torch.from_numpy(self._label(X, check_answers).astype(np.int64))
+        z = torch.from_numpy(check_answers(self._infer(lambda z: z, X)))
+        sums, added = cluster_sums(z, labels, k, weight)
+        counted = torch.from_numpy(self._cluster_weights)
+        total = counted + added
+        objective = copy.deepcopy(self.objective_)
+        centers = objective.centers.double()
+        moved = (counted[:, None] * centers + sums) / total.clamp(min=1e-300)[:, None]
+        objective.centers.copy_(torch.where(added[:, None] > 0, moved, centers))
+        self.objective_, self._cluster_weights = objective, total.numpy()
+        dtype = self.cluster_centers_.dtype
+        self.cluster_centers_ = objective.centers.numpy().astype(dtype)
