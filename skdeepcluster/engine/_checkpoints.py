@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import torch
 
@@ -215,7 +215,8 @@ def _load(path: Path, advice: str) -> State:
             # torch does not look at the checksums that it writes.
             damaged = zipfile.ZipFile(file).testzip()
             file.seek(0)
-            found: State = {} if damaged else torch.load(file, weights_only=True)
+            # To the host: the state of a device that is not there is to be told.
+            found: State = {} if damaged else _loaded(file)
             found["fingerprint"]["format"]
         except MemoryError:
             raise
@@ -224,6 +225,10 @@ def _load(path: Path, advice: str) -> State:
                 f"{str(path)!r} is damaged, or no checkpoint of a fit. {advice}"
             ) from error
     return found
+
+
+def _loaded(file: BinaryIO) -> Any:
+    return torch.load(file, map_location="cpu", weights_only=True)
 
 
 def _replace(path: Path, state: State) -> None:

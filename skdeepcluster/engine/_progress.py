@@ -83,12 +83,13 @@ class PhaseProgress:
 
     def restore(self, earlier: State) -> None:
         """Begin from the `state` after an earlier epoch."""
-        self.earlier = earlier
+        self.earlier, device = earlier, self.trainer.compute.device
         targets = zip(self.phase.objectives, earlier["targets"], strict=True)
-        self.losses.targets = {o: t for o, t in targets if t is not None}
-        self.labels, self.history = earlier["labels"], earlier["history"]
+        self.losses.targets = {o: t.to(device) for o, t in targets if t is not None}
+        self.labels, self.history = on(device, earlier["labels"]), earlier["history"]
         if self.window is not None:
-            self.window.step, self.window.labels = earlier["window"]
+            self.window.step, labels = earlier["window"]
+            self.window.labels = on(device, labels)
 
     def train(self) -> None:
         """Run the epochs of the phase."""
@@ -216,6 +217,11 @@ class PhaseProgress:
         if objective is None or snapshot is None:
             return None
         return lambda: snapshot(self.trainer, objective)
+
+
+def on(device: torch.device, labels: Tensor | None) -> Tensor | None:
+    """Labels on a device, where there are any."""
+    return None if labels is None else labels.to(device)
 
 
 def set_dropout_generator(network: nn.Module, generator: Any) -> None:

@@ -1,0 +1,175 @@
+"""Every estimator with a network on a GPU: promises, and answers near the CPU's."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from estimators import (
+    N_SAMPLES,
+    NETWORKS,
+    TINY,
+    WIDE,
+    X,
+    answers,
+    each,
+    each_deep,
+    each_network,
+    fresh,
+    known,
+    name_of,
+)
+from interruptions import Interruptions, outcome
+from scipy.sparse import csr_array
+from stores import Store
+
+from skdeepcluster import DEC, DEKM, IDEC, SphericalKMeans
+from skdeepcluster.architectures import ConvAutoencoder, UnpoolingAutoencoder
+from skdeepcluster.engine import Compute
+from skdeepcluster.utils import _stored
+
+DEVICE = "cuda"
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no accelerator"),
+]
+WEIGHT = np.arange(N_SAMPLES) % 3 * 1.0
+CLOSE = {"rtol": 1e-4, "atol": 1e-4}
+# Where hundreds of steps do not yet have time to bring roundings apart.
+SHORT = {"batch_size": 16, "device": DEVICE}
+
+
+def on_device(estimator, **params):
+    return fresh(estimator, **{**known(estimator, SHORT), **params})
+
+
+def on_host(estimator, **params):
+    return on_device(estimator, **{**params, "device": "cpu"})
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64", "bfloat16"])
+@each_network
+def test_fits_in_every_precision(estimator, precision):
+    model = on_device(estimator, precision=precision).fit(X)
+    if hasattr(model, "labels_"):
+        np.testing.assert_array_equal(model.labels_, model.predict(X))
+    assert {p.device.type for p in model.module_.parameters()} <= {"cpu"}
+    assert {p.device.type for p in model.objective_.parameters()} <= {"cpu"}
+
+
+@each_network
+def test_in_float64_ends_where_the_cpu_does(estimator):
+    """But for noise, which every device draws from its own generator."""
+    if hasattr(estimator, "augmentation"):
+        pytest.skip("draws noise")
+    found = answers(on_device(estimator, precision="float64").fit(X))
+    expected = answers(on_host(estimator, precision="float64").fit(X))
+    for name in expected:
+        np.testing.assert_allclose(found[name], expected[name], **CLOSE)
+
+
+@each_network
+def test_the_same_seed_gives_the_same_model(estimator):
+    first, second = (on_device(estimator).fit(X) for _ in range(2))
+    for name, expected in answers(first).items():
+        np.testing.assert_allclose(answers(second)[name], expected, **CLOSE)
+
+
+@each_network
+def test_a_row_has_the_same_bits_in_any_batch(estimator):
+    model = on_device(estimator).fit(X)
+    whole, order = answers(model), np.random.RandomState(0).permutation(N_SAMPLES)
+    for name, expected in answers(model, X[order]).items():
+        np.testing.assert_array_equal(expected, whole[name][order])
+    for name, alone in answers(model, X[:1]).items():
+        np.testing.assert_array_equal(alone, whole[name][:1])
+
+
+@each_network
+def test_other_kinds_of_rows(estimator, monkeypatch):
+    expected = answers(on_device(estimator).fit(X, sample_weight=WEIGHT))
+    monkeypatch.setattr(_stored, "_READ_AT_ONCE", 0)
+    looks_at_all = hasattr(estimator, "augmentation")  # and at the locality of rows
+    for rows in (csr_array(X), *([] if looks_at_all else [Store(X)])):
+        found = answers(on_device(estimator).fit(rows, sample_weight=WEIGHT))
+        assert all(np.isfinite(found[name]).all() for name in found)
+        assert found.keys() == expected.keys()
+
+
+@each_network
+def test_answers_of_the_cpu_are_near(estimator):
+    model = on_device(estimator).fit(X)
+    host = pickle.loads(pickle.dumps(model)).set_params(device="cpu")
+    np.testing.assert_allclose(host.transform(X), model.transform(X), **CLOSE)
+    if hasattr(model, "inverse_transform"):
+        z = model.transform(X)
+        near = host.inverse_transform(z)
+        np.testing.assert_allclose(near, model.inverse_transform(z), **CLOSE)
+
+
+@each_network
+def test_an_interrupted_fit_goes_on(estimator, monkeypatch, tmp_path):
+    expected = on_device(estimator, precision="float64").fit(X)
+    model = on_device(estimator, precision="float64", checkpoint_dir=tmp_path)
+    assert Interruptions(monkeypatch).fit_to_the_end(model, X, at=6) >= 1
+    np.testing.assert_allclose(model.transform(X), expected.transform(X), **CLOSE)
+    assert outcome(model)["n_iter"] == outcome(expected)["n_iter"]
+
+
+def test_a_checkpoint_of_another_device_is_refused(monkeypatch, tmp_path):
+    model = on_device(DEC(3, **TINY), checkpoint_dir=tmp_path)
+    interruptions = Interruptions(monkeypatch)
+    assert not interruptions.ends(model, X, at=6)
+    with pytest.raises(ValueError, match="device was cuda, now cpu"):
+        model.set_params(device="cpu").fit(X)
+
+
+@each_deep
+def test_warm_starts_and_pretrained_networks(estimator):
+    first = on_device(estimator, warm_start=True).fit(X)
+    labels = first.labels_
+    second = copy.deepcopy(first).fit(X)
+    np.testing.assert_array_equal(second.initial_labels_, labels)
+    copy.deepcopy(first).set_params(pretrain_epochs=4).fit(X)
+    on_device(estimator, pretrained=first).fit(X)
+    if hasattr(first, "partial_fit"):
+        first.partial_fit(X[:20])
+        np.testing.assert_array_equal(first.labels_, first.predict(X[:20]))
+
+
+@each([e for e in NETWORKS if name_of(e) in {"DEC", "DEKM", "IDEC"}])
+def test_at_the_default_width(estimator):
+    model = on_device(estimator, **known(estimator, WIDE)).fit(X)
+    np.testing.assert_array_equal(model.labels_, model.predict(X))
+
+
+@pytest.mark.parametrize("architecture", [ConvAutoencoder, UnpoolingAutoencoder])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("method", [DEC, DEKM, IDEC])
+def test_convolutions(method, precision, architecture):
+    rows = np.random.RandomState(0).rand(40, 256)
+    model = method(
+        3,
+        architecture=architecture(image_shape=(16, 16)),
+        pretrain_epochs=2,
+        max_iter=2,
+        batch_size=16,
+        precision=precision,
+        device=DEVICE,
+        random_state=0,
+    ).fit(rows)
+    np.testing.assert_array_equal(model.labels_, model.predict(rows))
+
+
+def test_spherical_kmeans_finds_the_labels_of_the_cpu():
+    rows = X - X.mean(axis=0)
+    host, device = (
+        SphericalKMeans(3, device=name, random_state=0).fit(rows)
+        for name in ("cpu", DEVICE)
+    )
+    np.testing.assert_array_equal(device.labels_, host.labels_)
+
+
+def test_auto_takes_it():
+    assert Compute.resolve("auto", "float32").device.type == DEVICE
