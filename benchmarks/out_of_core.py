@@ -12,6 +12,9 @@ has plus `--allowance`. A fit that would copy the file, or convert it, breaks.
 **Quality.** The same models, fitted in memory to a random part of the file with the
 same number of optimizer steps; both label 10,000 images as they are in MNIST.
 
+**Forms.** The same rows, sorted, once mapped and once as an array in memory, fitted
+with the same seeds and steps: what the order of the rows on disk does to the quality.
+
 **Speed.** Fits on the random part, sorted again: mapped, and as an array in memory, in
 turn.
 """
@@ -23,6 +26,7 @@ import sys
 import tempfile
 import time
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +35,7 @@ from sklearn.metrics import normalized_mutual_info_score
 
 from benchmarks._data import load, thread_environment
 from benchmarks._memory import Peak, limit_private_memory, status
+from benchmarks.paper_tables import spread
 from skdeepcluster import DEC, SphericalKMeans
 from skdeepcluster.metrics import clustering_accuracy
 
@@ -129,14 +134,32 @@ def measure_quality(settings):
     return fits
 
 
-def measure_speed(settings):
-    """Seconds of fits on disk and in memory, in turn, on the same rows."""
-    in_memory = part_of(settings, 0)
+def measure_forms(settings):
+    """Fits of the same sorted rows on disk and in memory, one pair for each seed."""
+    fits, known = [], load("mnist10k")
+    for seed in range(settings["seeds"]):
+        with both_forms(settings, seed) as forms:
+            for form, X in forms.items():
+                for name, model in models(settings, len(X), seed).items():
+                    found = fit(name, model, X, *known)
+                    fits.append({**found, "seed": seed, "form": form})
+    return fits
+
+
+@contextmanager
+def both_forms(settings, seed):
+    """Random rows of the file, in their order there: mapped, and in memory."""
+    in_memory = part_of(settings, seed)
     with tempfile.TemporaryDirectory(dir=settings["folder"]) as folder:
         path = str(Path(folder) / "part")
         in_memory.astype(np.float16).tofile(path)
-        forms = {"disk": mapped(path), "memory": in_memory}
-        fits = []
+        yield {"disk": mapped(path), "memory": in_memory}
+
+
+def measure_speed(settings):
+    """Seconds of fits on disk and in memory, in turn, on the same rows."""
+    fits = []
+    with both_forms(settings, 0) as forms:
         for repeat in range(settings["repeats"]):
             for form in list(forms)[:: 1 if repeat % 2 else -1]:
                 X = forms[form]
@@ -154,7 +177,12 @@ def timed(model, X):
     return {"seconds": time.perf_counter() - start, "n_rows": len(X)}
 
 
-PARTS = {"limit": measure_limit, "quality": measure_quality, "speed": measure_speed}
+PARTS = {
+    "limit": measure_limit,
+    "quality": measure_quality,
+    "forms": measure_forms,
+    "speed": measure_speed,
+}
 
 
 def in_process(part, settings, threads):
@@ -171,7 +199,7 @@ def in_process(part, settings, threads):
 
 
 def report(answers):
-    """Tables of the three parts, of those that were run."""
+    """Tables of the parts, of those that were run."""
     for fit in answers.get("limit", []):
         print(
             f"\n{fit['model']}, {fit['n_rows']} rows mapped: {fit['seconds']:.0f} s, "
@@ -183,6 +211,7 @@ def report(answers):
             f"{fit['model']}, {fit['n_rows']} rows in memory, seed {fit['seed']}: "
             f"{fit['seconds']:.0f} s, ACC {fit['acc']:.3f}, NMI {fit['nmi']:.3f}"
         )
+    report_forms(answers.get("forms", []))
     fits = answers.get("speed", [])
     for name in dict.fromkeys(fit["model"] for fit in fits):
         seconds = {
@@ -196,6 +225,23 @@ def report(answers):
             f"{name}: rows per second from disk are {np.median(share):.2f} of those in "
             f"memory ({share.min():.2f} to {share.max():.2f})"
         )
+
+
+def report_forms(fits):
+    """Quality from disk and in memory, and the differences of the pairs."""
+    for name in dict.fromkeys(fit["model"] for fit in fits):
+        for score in ("acc", "nmi"):
+            disk, memory = (
+                np.array([f[score] for f in fits if (f["model"], f["form"]) == pair])
+                for pair in ((name, "disk"), (name, "memory"))
+            )
+            apart = disk - memory
+            print(
+                f"{name}, {len(apart)} seeds, {fits[0]['n_rows']} sorted rows, "
+                f"{score.upper()}: disk {spread(disk)}, memory {spread(memory)}, "
+                f"difference {apart.mean():+.3f} ± "
+                f"{apart.std(ddof=1) / np.sqrt(len(apart)):.3f} (standard error)"
+            )
 
 
 def parse_arguments(arguments=None):
