@@ -211,7 +211,8 @@ class BaseDeepEstimator(
             return
         kind, epochs = self.pretraining, budget.pretrain_epochs(self.pretrain_epochs)
         if self._last_fit is not None:
-            kind, epochs = self._last_fit.pretraining(kind, epochs)
+            asked = self.pretrain_epochs
+            kind, epochs = self._last_fit.pretraining(kind, asked, epochs)
         yield Pretraining(
             kind,
             epochs,
@@ -246,7 +247,7 @@ class BaseDeepEstimator(
         self.history_ = {}
         phases = list(self._phases(Budget(rows.n_rows, self.batch_size)))
         if self._last_fit is not None:
-            self._last_fit.hand_on(trainer, phases)
+            self._last_fit.hand_on(trainer, phases, self._n_features_out)
         trainer.checkpoints.bind(trainer, phases)
         for phase in phases:
             self.history_[phase.name] = phase.run(trainer)

@@ -17,6 +17,7 @@ from skdeepcluster.deep._inference import (
     DecodingMixin,
     check_answers,
     filled,
+    labels_or_nan,
     valid_rows,
 )
 from skdeepcluster.deep._partial_fit import PartialFitMixin
@@ -117,9 +118,6 @@ class BaseDeepClusterer(
         initial = trainer.initial_labels.cpu().numpy()
         self.initial_labels_ = rows.spread(initial, -1).astype(np.int32)
         self.n_iter_ = max(1, len(self.history_["clustering"]["loss"]))
-        before = 0 if self._last_fit is None else self._last_fit.pretrained_epochs
-        pretraining = self.history_.get("pretraining", {"loss": []})
-        self._pretrained_epochs = before + len(pretraining["loss"])
         super()._finish(trainer, objective, rows)
         labels = self._final_labels(trainer, rows)
         counts = self._count(labels, None, rows)
@@ -138,9 +136,21 @@ class BaseDeepClusterer(
         )
 
     def _fitted_attributes(self, trainer, objective):
-        attributes = super()._fitted_attributes(trainer, objective)
-        centers = objective.centers.detach().cpu().numpy().copy()
-        return {**attributes, "cluster_centers_": centers}
+        last = self._last_fit
+        had = 0 if last is None else last.pretrained_epochs
+        pretraining = self.history_.get("pretraining", {"loss": []})
+        learning = [n for n, p in trainer.network.named_parameters() if p.requires_grad]
+        first = torch.bincount(trainer.initial_labels, minlength=self.n_clusters)
+        return {
+            **super()._fitted_attributes(trainer, objective),
+            "cluster_centers_": objective.centers.detach().cpu().numpy().copy(),
+            "_pretrained_epochs": had + len(pretraining["loss"]),
+            "_learning": frozenset(learning),
+            # Of a fit that ends, those of its labels.
+            "_cluster_weights": first.cpu().double().numpy(),
+            "_running_centers": None,
+            "_last_fit": None,  # not to be kept
+        }
 
     def _final_labels(self, trainer, rows):
         # The very last step may overflow.
@@ -180,7 +190,7 @@ class BaseDeepClusterer(
         Never all of these at once, which take more memory than the labels.
         """
         objective = self.objective_
-        hard = None if objective.is_soft else _labels_or_nan(objective)
+        hard = None if objective.is_soft else labels_or_nan(objective)
 
         def labels(block):
             check(block)
@@ -230,17 +240,6 @@ class BaseDeepClusterer(
         with group.together():
             X = self._validate_new_data(X)
         return score_partition(X, lambda X: self._label(X, check_answers), group)
-
-
-def _labels_or_nan(objective):
-    """Labels of embedded rows, as floats; NaN where the embedding is not finite."""
-
-    def assign(z):
-        finite = z.isfinite().all(dim=1, keepdim=True)
-        labels = objective.assign(torch.where(finite, z, 0.0)).to(z)
-        return torch.where(finite.squeeze(1), labels, torch.nan)
-
-    return assign
 
 
 def _warn_of_collapse(counts):

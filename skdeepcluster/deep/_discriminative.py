@@ -78,12 +78,13 @@ class BaseDiscriminativeClusterer(BaseDeepClusterer):
 
     def _phases(self, budget):
         epochs = budget.max_iter(self.max_iter)
-        warmup = self._warmup(budget, epochs)
+        pretraining = list(self._pretraining(budget))
+        warmup = self._warmup(budget, epochs, pretraining)
         objectives = {self._objective(n_init=self.n_init, warmup_epochs=warmup): 1.0}
         if self.reconstruction_weight > 0:
             objectives[self._reconstruction()] = self.reconstruction_weight
         every = self.update_interval
-        yield from self._pretraining(budget)
+        yield from pretraining
         yield self._clustering_phase(
             budget,
             objectives,
@@ -92,9 +93,10 @@ class BaseDiscriminativeClusterer(BaseDeepClusterer):
             stop=label_change(self.tol, min_epochs=warmup + 1),
         )
 
-    def _warmup(self, budget, epochs):
-        if self._last_fit is not None:
-            return 0
+    def _warmup(self, budget, epochs, pretraining):
+        last = self._last_fit
+        if last is not None and last.keeps_embedding(pretraining):
+            return 0  # the softmax layer goes on
         warmup = budget.warmup_epochs(self.warmup_epochs)
         # A short fit is to come to more than that.
         return min(warmup, epochs // 2) if self.warmup_epochs == "auto" else warmup

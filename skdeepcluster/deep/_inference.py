@@ -190,3 +190,14 @@ def rows_of(X, scaling, compute):
     """Rows of X, scaled and put on the device when they are asked for."""
     kind = SparseRows if sp.issparse(X) else StreamedRows
     return kind(X, scaling, compute)
+
+
+def labels_or_nan(objective):
+    """Labels of embedded rows, as floats; NaN where the embedding is not finite."""
+
+    def assign(z):
+        finite = z.isfinite().all(dim=1, keepdim=True)
+        labels = objective.assign(torch.where(finite, z, 0.0)).to(z)
+        return torch.where(finite.squeeze(1), labels, torch.nan)
+
+    return assign

@@ -38,8 +38,6 @@ COMPANIONS = {
     "group_sparsity": lambda k, clustering: GroupSparsity(k),
 }
 NAMES = frozenset([*CLUSTERINGS, *COMPANIONS])
-_SOFTMAX = {"classification", "mutual_information"}
-_SOFT = {"hardening", "soft_kmeans", *_SOFTMAX}
 
 
 def as_tuple(losses):
@@ -49,24 +47,24 @@ def as_tuple(losses):
     return tuple(losses) if isinstance(losses, tuple | list) else (losses,)
 
 
-def is_soft(losses):
-    """Whether the loss that assigns rows has soft assignments."""
+def _assigning(losses):
+    """The loss that assigns rows, made where it is a name; k-means where none does."""
     for loss in as_tuple(losses):
         if isinstance(loss, ClusteringObjective):
-            return loss.is_soft
+            return loss
         if loss in CLUSTERINGS:
-            return loss in _SOFT
-    return False
+            return CLUSTERINGS[loss](1, 1)
+    return KMeansReadout(1)
+
+
+def is_soft(losses):
+    """Whether the loss that assigns rows has soft assignments."""
+    return _assigning(losses).is_soft
 
 
 def takes_nearest(losses):
     """Whether the loss that assigns rows gives them to the nearest centre."""
-    for loss in as_tuple(losses):
-        if isinstance(loss, ClusteringObjective):
-            return loss.takes_nearest
-        if loss in CLUSTERINGS:
-            return loss not in _SOFTMAX
-    return True
+    return _assigning(losses).takes_nearest
 
 
 def build_losses(losses, weights, n_clusters, n_init):

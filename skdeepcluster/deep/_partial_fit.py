@@ -8,11 +8,14 @@ import numpy as np
 import torch
 from sklearn.utils.metaestimators import available_if
 
-from skdeepcluster.deep._inference import check_answers
+from skdeepcluster.deep._inference import check_answers, labels_or_nan
+from skdeepcluster.engine import group_of
 from skdeepcluster.kmeans import cluster_sums
 from skdeepcluster.utils._input import checked_weight
 from skdeepcluster.utils._sklearn import _fit_context
 from skdeepcluster.utils._transaction import whole_or_nothing
+
+_TINY = torch.finfo(torch.float64).tiny
 
 
 def _has_nearest_centers(estimator):
@@ -56,7 +59,7 @@ class PartialFitMixin:
         """
         if not hasattr(self, "module_"):
             return self.fit(X, y, sample_weight)
-        if self.shard is not None:
+        if group_of(self.shard).size > 1:
             raise ValueError(
                 "partial_fit after fit is of one process, and needs shard=None. Got "
                 f"shard={self.shard!r}."
@@ -71,16 +74,24 @@ class PartialFitMixin:
 
     def _follow(self, X, weight):
         """Move the centres, which become new objects, and count the rows."""
-        k = len(self.cluster_centers_)
-        labels = torch.from_numpy(self._label(X, check_answers).astype(np.int64))
-        z = torch.from_numpy(check_answers(self._infer(lambda z: z, X)))
-        sums, added = cluster_sums(z, labels, k, weight)
+        objective = copy.deepcopy(self.objective_)
+        labels, z = self._embedded(X)
+        sums, added = cluster_sums(z, labels, objective.n_clusters, weight)
         counted = torch.from_numpy(self._cluster_weights)
         total = counted + added
-        objective = copy.deepcopy(self.objective_)
-        centers = objective.centers.double()
-        moved = (counted[:, None] * centers + sums) / total.clamp(min=1e-300)[:, None]
-        objective.centers.copy_(torch.where(added[:, None] > 0, moved, centers))
+        centers = self._running_centers  # in float64: many small steps add up
+        centers = objective.centers.double() if centers is None else centers
+        moved = (counted[:, None] * centers + sums) / total.clamp(min=_TINY)[:, None]
+        centers = torch.where(added[:, None] > 0, moved, centers)
+        objective.centers.copy_(centers)
         self.objective_, self._cluster_weights = objective, total.numpy()
+        self._running_centers = centers
         dtype = self.cluster_centers_.dtype
         self.cluster_centers_ = objective.centers.numpy().astype(dtype)
+
+    def _embedded(self, X):
+        """Labels and embedding of rows, from one pass of the network."""
+        assign = labels_or_nan(self.objective_)
+        both = self._infer(lambda z: torch.cat([assign(z)[:, None], z], dim=1), X)
+        both = torch.from_numpy(check_answers(both))
+        return both[:, 0].long(), both[:, 1:]

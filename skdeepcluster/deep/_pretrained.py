@@ -57,7 +57,7 @@ def copy_pretrained(source, n_features, embedding_size, decodes):
     return source._scaling, network
 
 
-def trainable_copy(network, n_features, embedding_size, owner):
+def trainable_copy(network, n_features, embedding_size, owner, learning=None):
     """Copy of a trained network that learns.
 
     Parameters
@@ -69,7 +69,12 @@ def trainable_copy(network, n_features, embedding_size, owner):
         What was asked for; None takes what there is.
     owner : str
         Where the network comes from, for the error where that is another size.
+    learning : frozenset of str, optional
+        Names of the parameters that learn; all of them by default.
     """
+    network = copy.deepcopy(network)
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(learning is None or name in learning)
     if isinstance(network, ConcatenatedLayers):  # a representation, not a network
         network = network.network
     size = embedding_size_of(network, n_features)
@@ -78,4 +83,4 @@ def trainable_copy(network, n_features, embedding_size, owner):
             f"embedding_size={embedding_size} conflicts with {owner}, "
             f"whose embedding has {size} columns: pass {size} or None."
         )
-    return copy.deepcopy(network).requires_grad_(True)
+    return network

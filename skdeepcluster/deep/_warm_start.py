@@ -20,6 +20,8 @@ class LastFit:
     ----------
     scaling : Scaling
     network : nn.Module
+    learning : frozenset of str
+        Names of the network's parameters that learn.
     objective : ClusteringObjective
         With its centres, on the CPU.
     pretrained_epochs : int
@@ -28,6 +30,7 @@ class LastFit:
 
     scaling: Scaling
     network: nn.Module
+    learning: frozenset
     objective: ClusteringObjective
     pretrained_epochs: int
 
@@ -39,26 +42,33 @@ class LastFit:
         return cls(
             estimator._scaling,
             estimator.module_,
+            estimator._learning,
             estimator.objective_,
             estimator._pretrained_epochs,
         )
 
-    def pretraining(self, kind, epochs):
-        """Kind and epochs of what is left of a pretraining of `epochs`."""
-        left = max(0, epochs - self.pretrained_epochs)
-        return ("end_to_end" if self.pretrained_epochs else kind), left
+    def pretraining(self, kind, asked, epochs):
+        """Kind and epochs of what is left of a pretraining of `epochs`.
+
+        Where it was `asked` for with "auto", that is all or nothing: the same steps are
+        other numbers of epochs for other rows.
+        """
+        had = self.pretrained_epochs
+        left = 0 if had and asked == "auto" else max(0, epochs - had)
+        return ("end_to_end" if had else kind), left
 
     def copy_network(self, n_features, embedding_size):
-        """Scaling and network; the network is a copy that learns."""
+        """Scaling and network; the network is a copy that learns as this one did."""
         owner = "warm_start=True, which goes on with the network of the last fit"
-        network = trainable_copy(self.network, n_features, embedding_size, owner)
-        return self.scaling, network
+        size = n_features, embedding_size
+        return self.scaling, trainable_copy(self.network, *size, owner, self.learning)
 
-    def keeps_clusters(self, phases):
+    def keeps_embedding(self, phases):
         """Whether the embedding has not moved when the clustering phase begins."""
-        return not any(isinstance(p, Pretraining) and p.epochs for p in phases)
+        moves = any(isinstance(p, Pretraining) and p.epochs for p in phases)
+        return not (moves and self.learning)
 
-    def hand_on(self, trainer, phases):
+    def hand_on(self, trainer, phases, n_columns):
         """Let the clustering phase begin with the clusters of the last fit.
 
         With their centres, or, where pretraining is to move the embedding, with their
@@ -69,17 +79,19 @@ class LastFit:
         trainer : Trainer
             Not yet trained.
         phases : list
+        n_columns : int
+            Of the embedding.
         """
         model = phases[-1].model
-        self._check(model)
-        if self.keeps_clusters(phases):
+        self._check(model, n_columns)
+        if self.keeps_embedding(phases):
             trainer.go_on(model, self.objective)
             return
         labels = self.objective.assign(trainer.embed().cpu()).numpy()
         if len(np.unique(labels)) == model.n_clusters:  # else as `init` says
             trainer.start_with(model, labels)
 
-    def _check(self, model):
+    def _check(self, model, n_columns):
         before = self.objective
         if type(model) is not type(before):
             raise ValueError(
@@ -90,4 +102,10 @@ class LastFit:
             raise ValueError(
                 "warm_start=True goes on with the clusters of the last fit, whose "
                 f"n_clusters={before.n_clusters}. Got n_clusters={model.n_clusters}."
+            )
+        if n_columns != before.centers.shape[1]:
+            raise ValueError(
+                "warm_start=True goes on with the embedding of the last fit, which has "
+                f"{before.centers.shape[1]} columns. Got {n_columns}, by other "
+                "'embedding_layers'."
             )

@@ -33,6 +33,8 @@ class TrainingRows:
         None where all rows count the same.
     place : ndarray of shape (n_samples,), intp
         Which of the m rows each row of the user is; -1 where it has no weight.
+    unit : float, default=1.0
+        What a weight of 1 was as it came.
     shard : Shard, optional
         Where several processes fit together: `X` are this process's rows, of m that
         all of them have, and `weight` and `place` are about these.
@@ -42,6 +44,7 @@ class TrainingRows:
     X: Any
     weight: NDArray | None
     place: NDArray
+    unit: float = 1.0
     shard: Shard | None = None
 
     @classmethod
@@ -64,22 +67,22 @@ class TrainingRows:
         whole : bool, default=True
             Whether these are all rows; a part of them is not merged.
         """
-        given, place, weight = X, np.arange(X.shape[0]), None
+        given, place, weight, unit = X, np.arange(X.shape[0]), None, 1.0
         if sample_weight is not None:
             weight = checked_weight(sample_weight, X)
             place = np.where(weight > 0, np.cumsum(weight > 0) - 1, -1)
             X, weight = _rows_with(X, weight > 0), weight[weight > 0]
             codes = None if codes is None else codes[place >= 0]
             if whole and np.ptp(weight) == 0:
-                weight = None
+                weight, unit = None, float(weight[0]) if len(weight) else 1.0
         if not whole:
             return cls(given, X, weight, place)
         first, kind = _distinct(X, codes, batch_size)
         nothing_to_merge = weight is None and len(first) == X.shape[0]
         if nothing_to_merge or len(first) < at_least:
-            return cls(given, X, weight, place)
+            return cls(given, X, weight, place, unit)
         total = np.bincount(kind, weight, minlength=len(first)).astype(np.float64)
-        return cls(given, X[first], total, np.where(place < 0, -1, kind[place]))
+        return cls(given, X[first], total, np.where(place < 0, -1, kind[place]), unit)
 
     @property
     def n_rows(self):
@@ -129,10 +132,11 @@ class TrainingRows:
         """
         known = self.place >= 0
         if self.weight is None:
-            return labels[known], np.ones(np.count_nonzero(known))
+            return labels[known], np.full(np.count_nonzero(known), self.unit)
         # A row's total weight, shared by all that were merged into it.
         alike = np.bincount(self.place[known], minlength=self.n_rows)
-        return labels[known], (self.weight / alike.clip(min=1))[self.place[known]]
+        shares = self.unit * self.weight / alike.clip(min=1)
+        return labels[known], shares[self.place[known]]
 
     def gather(self, values):
         """Values of the user's rows, equal for equal rows, as those of the m rows."""

@@ -86,7 +86,10 @@ def _set(module: nn.Module, key: str, value: Any) -> None:
     if name == "_extra_state":
         owner.set_extra_state(value)
         return
-    before = getattr(owner, name)
-    if isinstance(value, Tensor) and isinstance(before, nn.Parameter):
-        value = nn.Parameter(value, requires_grad=before.requires_grad)
+    if isinstance(value, Tensor) and not hasattr(owner, name):
+        owner.register_buffer(name, value)  # one that is made when rows are seen
+        return
+    if isinstance(value, Tensor) and isinstance(getattr(owner, name), nn.Parameter):
+        learns = getattr(owner, name).requires_grad
+        value = nn.Parameter(value, requires_grad=learns)
     setattr(owner, name, value)

@@ -132,13 +132,16 @@ class Trainer:
         if objective in self.initialised:
             return
         self.initialised.add(objective)
-        if overrides(objective, "prepare"):
-            self._check_has_all_rows(objective)
-            objective.prepare(self.x)
+        self._prepare(objective)
         with _start_of(objective, self._first_labels):
             objective.initialise(z, self.weight, self.streams.generator("kmeans"))
         self._share(objective)
         objective.to(self.compute.device)
+
+    def _prepare(self, objective: Objective) -> None:
+        if overrides(objective, "prepare"):
+            self._check_has_all_rows(objective)
+            objective.prepare(self.x)
 
     def go_on(self, objective: Objective, earlier: Objective) -> None:
         """Give an objective, in place of its first state, the last one of another fit.
@@ -149,6 +152,7 @@ class Trainer:
         own = objective.state_dict()
         state.update({k: own[k] for k in own if k.endswith("_extra_state")})
         restore_module(objective, state)
+        self._prepare(objective)
         objective.to(self.compute.device, self.compute.dtype)
         self.initialised.add(objective)
 

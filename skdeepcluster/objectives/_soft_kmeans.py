@@ -60,7 +60,8 @@ class SoftKMeans(ClusteringObjective):
         Restarts of the k-means that gives the first centres.
     annealing_epochs : int, default=0
         Over so many epochs alpha takes the values of `annealing_schedule`, whatever
-        `alpha` says; then the centres start at random in [-1, 1]. 0 keeps `alpha`.
+        `alpha` says; then the centres start at random in [-1, 1], but for a `start` of
+        their own. 0 keeps `alpha`.
 
     References
     ----------
@@ -108,8 +109,11 @@ class SoftKMeans(ClusteringObjective):
         rng: torch.Generator,
         reduce: Reduce = identity,
     ) -> None:
-        """Centres of the first clusters of `z`, or at random for annealing."""
-        if not self.annealing_epochs:
+        """Centres of the first clusters of `z`, or at random for annealing.
+
+        Where `start` gives first clusters, these are taken for annealing as well.
+        """
+        if self.start is not None or not self.annealing_epochs:
             super().initialise(z, weight, rng, reduce)
             return
         centers = torch.empty(self.n_clusters, z.shape[1]).uniform_(

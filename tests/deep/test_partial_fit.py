@@ -8,6 +8,7 @@ from interruptions import outcome
 from scipy.sparse import csr_array
 
 from skdeepcluster import DEC, MIADM, DeepClustering, DeepKMeans
+from skdeepcluster.deep import _partial_fit
 from skdeepcluster.objectives import MutualInformation, SoftKMeans
 
 FOLLOWING = [estimator for estimator in DEEP if hasattr(estimator, "partial_fit")]
@@ -84,8 +85,11 @@ def test_centres_become_means_of_all_rows(estimator, weight):
         np.testing.assert_array_equal(model.labels_, model.predict(NEW))
 
 
-def test_weights_of_fit_count():
+@pytest.mark.parametrize("kind", ["varying", "equal", "equal or zero"])
+def test_weights_of_fit_count(kind):
     weight = np.arange(len(X)) % 4 * 1.5
+    if kind != "varying":
+        weight = np.where(weight > 0, 5.0, 0.0 if kind == "equal or zero" else 5.0)
     model = DEC(3, random_state=0, **small()).fit(X, sample_weight=weight)
     counted = np.bincount(model.labels_, weight, minlength=3)
     expected = expected_centers(model, NEW, np.ones(len(NEW)), counted)
@@ -111,6 +115,30 @@ def test_a_weight_is_a_repetition_and_zero_is_none():
     np.testing.assert_allclose(
         weighted.cluster_centers_, repeated.cluster_centers_, rtol=1e-6
     )
+
+
+def test_equal_rows_with_equal_weights():
+    rows, weight = np.repeat(X, 2, axis=0), np.full(2 * len(X), 3.0)
+    model = DEC(3, random_state=0, **small()).fit(rows, sample_weight=weight)
+    counted = 3.0 * np.bincount(model.labels_, minlength=3)
+    np.testing.assert_allclose(model._cluster_weights, counted)
+
+
+def test_many_small_steps_add_up():
+    rows = X.astype(np.float32)
+    model = DEC(3, random_state=0, **small()).fit(rows, sample_weight=np.full(61, 1e7))
+    before, row = model.cluster_centers_, rows[:1]
+    (k,) = model.predict(row)
+    towards = model.transform(row)[0] - before[k]
+    for _ in range(50):
+        model.partial_fit(row)
+    counted = 1e7 * (fitted_labels(rows) == k).sum()
+    moved = model._running_centers[k].numpy() - before[k]
+    np.testing.assert_allclose(moved, 50 / (counted + 50) * towards, rtol=1e-2)
+
+
+def fitted_labels(rows):
+    return DEC(3, random_state=0, **small()).fit(rows).labels_
 
 
 def test_clusters_without_new_rows_stay():
@@ -166,10 +194,18 @@ def test_bad_rows_change_nothing(rows, weight, message):
     assert vars(model) == before
 
 
-def test_several_processes_are_refused():
+def test_several_processes_are_refused(monkeypatch):
     model = DEC(3, random_state=0, shard="auto", **small()).fit(X)
+    model.partial_fit(NEW)  # of one process
+    monkeypatch.setattr(_partial_fit, "group_of", lambda shard: Pair)
     with pytest.raises(ValueError, match="needs shard=None. Got shard='auto'"):
         model.partial_fit(NEW)
+
+
+class Pair:
+    """Stands for a group of two processes."""
+
+    size = 2
 
 
 def small():

@@ -7,10 +7,14 @@ import pytest
 import torch
 from estimators import X, answers, each_deep, fresh
 from interruptions import Interruptions, outcome
+from scipy.sparse import csr_array
 from sklearn.exceptions import ConvergenceWarning
+from stores import Store
 
-from skdeepcluster import DCJC, DEC, IDEC, DeepClustering, DeepKMeans
-from skdeepcluster.objectives import SoftKMeans, _base
+from skdeepcluster import DCJC, DEC, IDEC, MIADM, DeepClustering, DeepKMeans
+from skdeepcluster.architectures import IdentityArchitecture
+from skdeepcluster.objectives import HardKMeans, MutualInformation, SoftKMeans, _base
+from skdeepcluster.utils import _stored
 
 SMALL = {
     "n_clusters": 3,
@@ -101,6 +105,124 @@ def test_pretraining_goes_on_to_what_is_asked_for():
     assert lengths == [3, 0, 0, 1]
 
 
+# By default 1,000 steps are pretrained, which are more epochs of fewer rows.
+@pytest.mark.parametrize("rows", [X, X[:20]])
+def test_auto_pretrains_once(rows):
+    model = DEC(**SMALL).set_params(pretrain_epochs="auto", batch_size=16)
+    assert len(model.fit(X).history_["pretraining"]["loss"]) == 250
+    assert model.fit(rows).history_["pretraining"]["loss"] == []
+
+
+def test_auto_pretrains_a_network_that_was_not():
+    model = DEC(**SMALL).set_params(pretrain_epochs=0).fit(X)
+    model.set_params(pretrain_epochs="auto").fit(X)
+    assert len(model.history_["pretraining"]["loss"]) == 1000
+
+
+def test_without_a_network_the_centres_go_on():
+    model = DEC(
+        **{**SMALL, "embedding_size": None}, architecture=IdentityArchitecture()
+    )
+    model.set_params(learning_rate=0.5, max_iter=20).fit(X)
+    centers = model.cluster_centers_
+    model.set_params(learning_rate=STILL, max_iter=1, pretrain_epochs=9).fit(X)
+    np.testing.assert_array_equal(model.cluster_centers_, centers)
+
+
+class Frozen(torch.nn.Module):
+    """The first layer does not learn."""
+
+    def __init__(self):
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.first, self.second = torch.nn.Linear(4, 4), torch.nn.Linear(4, 2)
+        self.decoder = torch.nn.Linear(2, 4)
+        for p in self.parameters():
+            torch.nn.init.normal_(p, std=0.5, generator=generator)
+        self.first.requires_grad_(False)
+
+    def encode(self, x):
+        return self.second(self.first(x).relu())
+
+    def decode(self, z):
+        return self.decoder(z)
+
+
+def test_what_was_frozen_stays_frozen():
+    network = Frozen()
+    model = DeepClustering(**{**SMALL, "embedding_size": None}, architecture=network)
+    learnt = model.fit(X).module_.second.weight.clone()
+    model.set_params(pretrain_epochs=5).fit(X)
+    assert torch.equal(model.module_.first.weight, network.first.weight)
+    assert not torch.equal(model.module_.second.weight, learnt)
+
+
+def test_concatenated_layers_go_on():
+    model = DeepClustering(**SMALL, embedding_layers=(-2, -1)).fit(X)
+    labels = model.labels_
+    model.fit(X)
+    np.testing.assert_array_equal(model.initial_labels_, labels)
+    assert model.transform(X).shape == (len(X), 10)
+
+
+@pytest.mark.parametrize("schedule", ["joint", "ramp", "alternating"])
+def test_schedules_may_change(schedule):
+    model = DeepClustering(**SMALL).fit(X)
+    labels = model.labels_
+    model.set_params(schedule=schedule).fit(X)
+    np.testing.assert_array_equal(model.initial_labels_, labels)
+
+
+@pytest.mark.parametrize("kind", [csr_array, Store])
+def test_other_kinds_of_rows(kind, monkeypatch):
+    monkeypatch.setattr(_stored, "_READ_AT_ONCE", 0)
+    model = IDEC(**SMALL).fit(X)
+    labels = model.labels_
+    model.fit(kind(X))
+    np.testing.assert_array_equal(model.initial_labels_, labels)
+
+
+class Weighted(HardKMeans):
+    """Looks at the rows themselves, before it sees an embedding."""
+
+    def prepare(self, x):
+        self.register_buffer("norms", x.square().mean(dim=1))
+
+    def loss(self, batch):
+        return self.norms[batch.index] * super().loss(batch)
+
+
+def test_a_loss_that_looks_at_the_rows_looks_at_the_new_ones():
+    model = DeepClustering(**SMALL, clustering_loss=Weighted(3)).fit(X)
+    model.fit(X[:40])
+    assert model.objective_.norms.shape == (40,)
+
+
+def test_more_pretraining_keeps_the_rows_with_annealing_as_well(monkeypatch):
+    loss = SoftKMeans(3, annealing_epochs=2)
+    model = DeepClustering(**SMALL, clustering_loss=loss, recluster=True).fit(X)
+    labels = model.labels_
+    starts = Starts(monkeypatch)
+    model.set_params(pretrain_epochs=4).fit(X)
+    np.testing.assert_array_equal(starts.labels[0], labels)
+    assert starts.given == [True, False]
+
+
+@pytest.mark.parametrize("epochs, warms", [(2, False), (4, True)])
+def test_a_softmax_layer_that_starts_anew_warms_up(epochs, warms, monkeypatch):
+    seen = []
+    on_epoch = MutualInformation.on_epoch
+    monkeypatch.setattr(
+        MutualInformation,
+        "on_epoch",
+        lambda o, k: (on_epoch(o, k), seen.append(bool(o.warming))),
+    )
+    model = MIADM(**SMALL, warmup_epochs=1).fit(X)
+    assert seen == [True, False]
+    model.set_params(pretrain_epochs=epochs).fit(X)
+    assert seen[2:] == [warms, False]
+
+
 @pytest.mark.parametrize("before, layers", [(0, True), (2, False)])
 def test_layers_are_not_pretrained_twice(before, layers):
     model = DEC(**SMALL).set_params(pretraining="layerwise", pretrain_epochs=before)
@@ -111,8 +233,6 @@ def test_layers_are_not_pretrained_twice(before, layers):
 
 @each_deep
 def test_more_pretraining_keeps_the_rows_of_the_clusters(estimator, monkeypatch):
-    if not hasattr(estimator, "pretrain_epochs"):
-        pytest.skip("is not pretrained")
     model = fresh(estimator, warm_start=True).fit(X)
     labels = model.labels_
     starts = Starts(monkeypatch)
@@ -194,6 +314,7 @@ def test_in_other_precisions():
         ({"n_clusters": 4}, "n_clusters=3. Got n_clusters=4"),
         ({"embedding_size": 3}, "embedding_size=3 conflicts with warm_start=True"),
         ({"clustering_loss": "hard_kmeans"}, "Hardening. Got HardKMeans"),
+        ({"embedding_layers": (-2, -1)}, "which has 2 columns. Got 10, by other 'emb"),
         ({"warm_start": "yes"}, "'warm_start' parameter of DeepClustering must be"),
     ],
 )

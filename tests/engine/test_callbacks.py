@@ -257,3 +257,12 @@ def test_overlapping_verbose_fits_leave_the_log_as_it_was():
     assert logger.level == logging.DEBUG
     second.__exit__(None, None, None)
     assert (logger.level, logger.handlers) == (level, handlers)
+
+
+def test_models_in_training_can_go_on(callback):
+    recorder = Recorder()
+    model = make_dec(warm_start=True).set_callbacks(recorder)
+    model.fit(X).fit(X)
+    for seen in (recorder.fitted[0], recorder.fitted[-1]):
+        assert seen._last_fit is None
+        assert seen.partial_fit(X).set_callbacks().fit(X).labels_.shape == (len(X),)
