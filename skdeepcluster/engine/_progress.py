@@ -12,7 +12,11 @@ from torch.optim import Optimizer
 from skdeepcluster.architectures import GeneratorDropout
 from skdeepcluster.engine._batches import shuffled_batches
 from skdeepcluster.engine._callbacks import EpochReporter
-from skdeepcluster.engine._curvature import limited_to, relative_to
+from skdeepcluster.engine._curvature import (
+    least_share_of,
+    limited_to,
+    relative_to,
+)
 from skdeepcluster.engine._losses import BatchLosses, factors_at
 from skdeepcluster.engine._net import PhaseNet, TrainingDivergedError
 from skdeepcluster.engine._phases import (
@@ -204,13 +208,14 @@ class PhaseProgress:
     def _optimizer(self) -> OptimizerSpec:
         trainer, spec = self.trainer, self.phase.optimizer
         x, weight, shard = trainer.x, trainer.own_weight, trainer.shard
+        least = least_share_of(trainer.network)
         if self.phase.rate == "relative":
-            return relative_to(x, spec, weight, shard)
+            return relative_to(x, spec, weight, shard, least)
         if self.phase.rate != "limited":
             return spec
         factors = factors_at(self.phase, self.phase.epochs)
         steepness = sum(w * o.steepness(x.shape[1]) for o, w in factors.items())
-        return limited_to(x, spec, steepness, weight, shard)
+        return limited_to(x, spec, steepness, weight, shard, least)
 
     def _snapshot(self) -> Callable[[], dict[str, Any]] | None:
         objective, snapshot = self.phase.model, self.trainer.snapshot

@@ -99,7 +99,8 @@ pretrain_learning_rate : float, default=0.02
     Learning rate of pretraining; with "adam" 1e-3 is usual. That of "sgd" is relative
     to the data: it is divided by the share of the first principal component in the
     variance of X, which sets the curvature of the loss, so that one value suits data of
-    any scale and shape.
+    any scale and shape. For convolutions that share counts as at least 0.08 (0.2 with
+    unpooling).
 """,
     "max_iter": """
 max_iter : int or "auto", default="auto"
@@ -196,8 +197,9 @@ warm_start : bool, default=False
     Whether another call of `fit` goes on from the one before: with its network and
     scaling, with as many epochs of pretraining as `pretrain_epochs` is more than the
     network has had, and with its clusters, for up to `max_iter` further epochs. The
-    rows may be others, of the same features. Optimizers and annealing begin
-    again, and `architecture`, `hidden_layer_sizes` and `init` are not used.
+    rows may be others, of the same features. "auto" adds no pretraining. Optimizers
+    and annealing begin again; `architecture`, `hidden_layer_sizes`, `pretrained` and
+    `memory` are not used.
 """
     + _CHECKPOINT_DIR.lstrip()
     + _SHARD.lstrip()

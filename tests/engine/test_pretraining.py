@@ -5,10 +5,17 @@ import pytest
 import torch
 from torch import nn
 
-from skdeepcluster.architectures import IdentityArchitecture, MLPAutoencoder
+from skdeepcluster import IDEC
+from skdeepcluster.architectures import (
+    ConvAutoencoder,
+    IdentityArchitecture,
+    MLPAutoencoder,
+    UnpoolingAutoencoder,
+)
 from skdeepcluster.engine import OptimizerSpec, Pretraining, RandomStreams, Trainer
 from skdeepcluster.engine._curvature import (
     largest_eigenvalue,
+    least_share_of,
     limited_to,
     relative_to,
 )
@@ -185,6 +192,38 @@ def test_rate_of_sgd_is_relative_to_the_curvature():
     assert relative_to(2 * x, SGD).learning_rate == pytest.approx(rate / 4, rel=1e-2)
     wide = x.repeat(1, 8)  # eight times the eigenvalue, eight times the features
     assert relative_to(wide, SGD).learning_rate == pytest.approx(rate, rel=1e-2)
+
+
+def test_the_first_component_counts_at_least_a_share():
+    x = torch.randn(400, 50, generator=torch.Generator().manual_seed(0))
+    rate = relative_to(x, SGD).learning_rate
+    share = largest_eigenvalue(x) / 50
+    assert share < 0.05
+    assert relative_to(x, SGD, least_share=share / 2).learning_rate == rate
+    assert relative_to(x, SGD, least_share=0.1).learning_rate == pytest.approx(0.2)
+    fast = OptimizerSpec("sgd", 10.0)
+    limited = limited_to(x, fast, 2.0, least_share=0.1)
+    assert limited.learning_rate == pytest.approx(0.1)
+
+
+def test_networks_that_share_weights_have_a_share():
+    linear = torch.nn.Sequential(torch.nn.Linear(4, 2), torch.nn.ReLU())
+    assert least_share_of(linear) == 0.0
+    assert least_share_of(torch.nn.Sequential(linear, torch.nn.Conv2d(1, 1, 3))) == 0.08
+    generator = RandomStreams(0).generator("weights")
+    unpooling = UnpoolingAutoencoder((16, 16)).build(256, 10, generator)
+    assert least_share_of(torch.nn.Sequential(unpooling)) == 0.2
+
+
+@pytest.mark.parametrize("architecture", [ConvAutoencoder, UnpoolingAutoencoder])
+@pytest.mark.parametrize("noise", ["rand", "randn"])
+def test_images_of_noise_do_not_diverge(architecture, noise):
+    X = getattr(np.random.RandomState(0), noise)(300, 64)
+    network = architecture((8, 8))
+    model = IDEC(3, architecture=network, pretrain_epochs=60, max_iter=10, n_init=1)
+    losses = model.set_params(batch_size=50, random_state=0).fit(X).history_
+    assert max(losses["pretraining"]["loss"]) < 1.5
+    assert max(losses["clustering"]["loss"]) < 3
 
 
 def test_rate_of_adam_and_of_constant_data_is_kept():
