@@ -95,8 +95,10 @@ def lines(dataset, method, pairs):
 
 
 def means(pairs, name, digits):
-    """Of both precisions."""
-    values = [[row[name] or np.nan for row in pair] for pair in pairs]
+    """Of both precisions; nothing where there is nothing to count."""
+    values = [[row[name] for row in pair] for pair in pairs]
+    if not all(map(all, values)):
+        return ""
     return " / ".join(f"{mean:.{digits}f}" for mean in np.mean(values, axis=0))
 
 
