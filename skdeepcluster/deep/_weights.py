@@ -131,12 +131,9 @@ class TrainingRows:
         Of rows of its own, each process has a part.
         """
         known = self.place >= 0
-        if self.weight is None:
-            return labels[known], np.full(np.count_nonzero(known), self.unit)
-        # A row's total weight, shared by all that were merged into it.
-        alike = np.bincount(self.place[known], minlength=self.n_rows)
-        shares = self.unit * self.weight / alike.clip(min=1)
-        return labels[known], shares[self.place[known]]
+        place, first = np.unique(self.place[known], return_index=True)
+        weight = np.ones(len(place)) if self.weight is None else self.weight[place]
+        return labels[known][first], self.unit * weight
 
     def gather(self, values):
         """Values of the user's rows, equal for equal rows, as those of the m rows."""

@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -216,7 +216,9 @@ def _load(path: Path, advice: str) -> State:
             damaged = zipfile.ZipFile(file).testzip()
             file.seek(0)
             # To the host: the state of a device that is not there is to be told.
-            found: State = {} if damaged else _loaded(file)
+            found: State = {}
+            if not damaged:
+                found = torch.load(file, map_location="cpu", weights_only=True)
             found["fingerprint"]["format"]
         except MemoryError:
             raise
@@ -225,10 +227,6 @@ def _load(path: Path, advice: str) -> State:
                 f"{str(path)!r} is damaged, or no checkpoint of a fit. {advice}"
             ) from error
     return found
-
-
-def _loaded(file: BinaryIO) -> Any:
-    return torch.load(file, map_location="cpu", weights_only=True)
 
 
 def _replace(path: Path, state: State) -> None:
