@@ -131,8 +131,9 @@ _LOADERS = {
 NAMES = tuple(_LOADERS)
 
 
-def thread_environment(threads):
-    """Variables of a process with so many threads and no accelerator."""
+def thread_environment(threads, device="cpu"):
+    """Variables of a process with so many threads, and no accelerator but for one."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     limits = dict.fromkeys(names, str(threads))
-    return {**os.environ, **limits, "CUDA_VISIBLE_DEVICES": ""}
+    hidden = {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
+    return {**os.environ, **limits, **hidden}

@@ -1,6 +1,7 @@
 """Whole fits beside ClustPy's: the ``--peer`` part of `benchmarks.engine`."""
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from skdeepcluster.engine import Scaling
 METHODS = {"DEC": "DEC", "IDEC": "IDEC", "DCN": "DCN", "DKM": "DeepKMeans"}
 PACKAGES = ("skdeepcluster", "clustpy")
 BATCH_SIZE = 256
-GROUP = ("dataset", "n_samples", "scale", "method", "mode", "params")
+GROUP = ("dataset", "n_samples", "scale", "device", "method", "mode", "params")
 
 HEADER = (
     "| data | method | setting | package | seconds | epochs | ACC | NMI "
@@ -68,6 +69,7 @@ def describe_job(args, dataset, X, method, seed):
         "mode": "defaults" if args.defaults else epochs,
         "params": json.dumps(dict(args.params)),
         "threads": args.threads,
+        "device": args.device,
         "seed": seed,
     }
 
@@ -85,6 +87,7 @@ def fit_pair(args, job, data, y):
         "clustering_epochs": args.clustering_epochs,
         "params": dict(args.params),
         "seed": job["seed"],
+        "device": args.device,
         "defaults": args.defaults,
     }
     pythons = {"skdeepcluster": sys.executable, "clustpy": args.peer_python}
@@ -99,11 +102,10 @@ def fit_pair(args, job, data, y):
 def fit_in_process(python, package, data, settings, threads):
     """One fit of `_peer_fit.py`; its arrays."""
     script = Path(__file__).with_name("_peer_fit.py")
-    root = str(script.parents[1])
-    environment = {
-        **thread_environment(threads),
-        "PYTHONPATH": root if package == "skdeepcluster" else "",
-    }
+    environment = thread_environment(threads, settings["device"])
+    if package == "skdeepcluster":
+        found = environment.get("PYTHONPATH", "").split(os.pathsep)
+        environment["PYTHONPATH"] = os.pathsep.join([str(script.parents[1]), *found])
     with tempfile.TemporaryDirectory() as folder:
         output = str(Path(folder) / "fit.npz")
         command = [python, str(script), package, data, json.dumps(settings), output]

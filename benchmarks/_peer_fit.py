@@ -33,11 +33,11 @@ class Own:
             "tol": 0.0,
             "hidden_layer_sizes": tuple(settings["hidden"]),
             "embedding_size": settings["embedding_size"],
-            "device": "cpu",
         }
         return getattr(skdeepcluster, settings["own"])(
             n_clusters=settings["n_clusters"],
             random_state=settings["seed"],
+            device=settings["device"],
             **({} if settings["defaults"] else parameters),
             **settings["params"],
         )
@@ -69,11 +69,11 @@ class ClustPy:
             "clustering_epochs": settings["clustering_epochs"],
             "neural_network": (FeedforwardAutoencoder, network),
             "embedding_size": settings["embedding_size"],
-            "device": "cpu",
         }
         return getattr(clustpy.deep, settings["method"])(
             n_clusters=settings["n_clusters"],
             random_state=settings["seed"],
+            device=settings["device"],
             **({} if settings["defaults"] else parameters),
         )
 

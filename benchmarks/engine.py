@@ -45,6 +45,7 @@ def parse_arguments(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--threads", type=int, default=torch.get_num_threads())
+    add("--device", default="cpu")
     add("--profile", action="store_true", help="the operators of a step instead")
     add("--peer", action="store_true", help="whole fits beside ClustPy's instead")
     add_steps(parser.add_argument_group("steps and profile"))
@@ -63,7 +64,6 @@ def add_steps(group):
     add("--blocks", type=int, default=12, help="of each loop, in a round")
     add("--rounds", type=int, default=2, help="0 leaves the table of steps out")
     add("--late-steps", type=int, default=1100, help="0 leaves this part out")
-    add("--device", default="cpu")
 
 
 def add_peer(group):

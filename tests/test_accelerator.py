@@ -24,9 +24,10 @@ from interruptions import Interruptions, outcome
 from scipy.sparse import csr_array
 from stores import Store
 
-from skdeepcluster import DEC, DEKM, IDEC, SphericalKMeans
+from skdeepcluster import DCN, DEC, DEKM, IDEC, SphericalKMeans
 from skdeepcluster.architectures import ConvAutoencoder, UnpoolingAutoencoder
-from skdeepcluster.engine import Compute
+from skdeepcluster.engine import Compute, _progress, _recording
+from skdeepcluster.objectives import Reconstruction
 from skdeepcluster.utils import _stored
 
 DEVICE = "cuda"
@@ -42,6 +43,28 @@ SHORT = {"batch_size": 16, "device": DEVICE}
 
 def on_device(estimator, **params):
     return fresh(estimator, **{**known(estimator, SHORT), **params})
+
+
+class Counted(_recording.Recording):
+    """Counts the recordings and the steps that they take."""
+
+    made = taken = 0
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        type(self).made += 1
+
+    def replay(self, batch):
+        type(self).taken += 1
+        return super().replay(batch)
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    monkeypatch.setattr(_recording, "Recording", Counted)
+    monkeypatch.setattr(Counted, "made", 0)
+    monkeypatch.setattr(Counted, "taken", 0)
+    return Counted
 
 
 def on_host(estimator, **params):
@@ -74,6 +97,63 @@ def test_the_same_seed_gives_the_same_model(estimator):
     first, second = (on_device(estimator).fit(X) for _ in range(2))
     for name, expected in answers(first).items():
         np.testing.assert_allclose(answers(second)[name], expected, **CLOSE)
+
+
+def without_recordings(monkeypatch):
+    monkeypatch.setattr(_progress, "can_record", lambda device, *modules: False)
+
+
+LONGER = {"batch_size": 8, "max_iter": 5}
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64", "bfloat16"])
+@each_network
+def test_replayed_steps_end_where_taken_ones_do(
+    estimator, precision, counted, monkeypatch
+):
+    params = {**known(estimator, LONGER), "precision": precision}
+    found = answers(on_device(estimator, **params).fit(X))
+    assert counted.taken > counted.made > 0
+    without_recordings(monkeypatch)
+    counted.made = 0
+    expected = answers(on_device(estimator, **params).fit(X))
+    assert counted.made == 0
+    for name in expected:
+        np.testing.assert_allclose(found[name], expected[name], **CLOSE)
+
+
+@pytest.mark.parametrize("method", [DCN, DEC, IDEC])
+def test_replayed_noise_is_drawn_anew(method, counted, monkeypatch):
+    """And is that of steps that are taken one by one."""
+    params = {**TINY, "batch_size": 8, "max_iter": 4, "pretraining": "layerwise"}
+    model = method(3, **params, device=DEVICE, random_state=0)
+    found = copy.deepcopy(model).fit(X)
+    assert counted.taken > 20
+    without_recordings(monkeypatch)
+    expected = copy.deepcopy(model).fit(X)
+    np.testing.assert_allclose(found.transform(X), expected.transform(X), **CLOSE)
+    losses = found.history_["pretraining"]["layer_loss"][0]
+    assert len(set(losses)) == len(losses)
+
+
+def test_what_cannot_be_recorded_is_taken_step_by_step(monkeypatch, counted):
+    """A loss that asks for a value of the device in every step."""
+    params = {**TINY, "batch_size": 8, "max_iter": 4, "pretraining": "layerwise"}
+    model = DCN(3, **params, device=DEVICE, random_state=0)
+    expected = copy.deepcopy(model).fit(X)
+    assert counted.made > 0
+    counted.made = 0
+    loss = Reconstruction.loss
+
+    def asking(self, batch):
+        errors = loss(self, batch)
+        assert errors.mean().item() >= 0
+        return errors
+
+    monkeypatch.setattr(Reconstruction, "loss", asking)
+    found = copy.deepcopy(model).fit(X)
+    assert counted.made == 0
+    np.testing.assert_allclose(found.transform(X), expected.transform(X), **CLOSE)
 
 
 @each_network

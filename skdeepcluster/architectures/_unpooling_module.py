@@ -29,6 +29,8 @@ class UnpoolingAutoencoderModule(nn.Module):
     """
 
     least_share = 0.2
+    # ``decode`` compares values on the host.
+    recordable = False
 
     def __init__(
         self,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from skdeepcluster.engine._layers import HiddenLayers, hidden_layers
 from skdeepcluster.engine._phases import Phase, Ramp, overrides
+from skdeepcluster.engine._recording import places
 from skdeepcluster.objectives import Batch, Objective
 from skdeepcluster.utils._group import SharedError
 
@@ -61,6 +62,22 @@ class BatchLosses:
             for objective, factor in self.factors.items()
         ]
         return torch.stack(terms).sum()
+
+    def aim(self, objective: Objective, target: Tensor, in_place: bool = False) -> None:
+        """Take what ``refresh`` gave; `in_place` for steps that are recorded."""
+        kept = self.targets.get(objective)
+        if not in_place:
+            self.targets[objective] = target
+        elif kept is None or (kept.shape, kept.dtype) != (target.shape, target.dtype):
+            self.targets[objective] = target.clone()
+        else:
+            kept.copy_(target)
+
+    def constants(self) -> tuple[Any, ...]:
+        """What a step depends on but for the batch, see `Recorder`."""
+        states = (o.state_dict(keep_vars=True) for o in self.phase.objectives)
+        held = [value for state in states for value in state.values()]
+        return places([*self.factors.values(), *self.targets.values(), *held])
 
     @torch.no_grad()
     def move(self) -> None:

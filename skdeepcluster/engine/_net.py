@@ -11,6 +11,7 @@ from skorch import NeuralNet
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from skdeepcluster.engine._recording import Recorder, Step, own_stream
 from skdeepcluster.engine._shards import average_gradients
 from skdeepcluster.utils._group import Group
 
@@ -47,6 +48,8 @@ class PhaseNet(NeuralNet):
         Maps parameters to an optimizer.
     before_epoch : callable
         ``before_epoch(epoch)`` before each epoch, from 0.
+    move : callable
+        Called after each step of the optimizer, as a part of the step.
     after_step : callable
         ``after_step(step, epoch)`` after each step; True ends the phase.
     after_epoch : callable
@@ -54,6 +57,9 @@ class PhaseNet(NeuralNet):
     group : Group
         Processes that train together: `loss_function` then gives the sum over the own
         rows of a batch, and what is minimised is the mean over all rows of it.
+    record : callable, optional
+        Makes of a function that takes a step, and of the optimizer, a `Recorder` that
+        replays it; None takes every step anew.
     """
 
     def __init__(
@@ -64,11 +70,13 @@ class PhaseNet(NeuralNet):
         loss_function: Callable[[Any], Tensor],
         make_optimizer: Callable[[list[nn.Parameter]], Optimizer],
         before_epoch: Callable[[int], None],
+        move: Callable[[], None],
         after_step: Callable[[int, int], bool],
         after_epoch: Callable[[], None],
         group: Group,
         device: torch.device,
         callbacks: list[Any],
+        record: Callable[[Step, Optimizer], Recorder] | None = None,
     ) -> None:
         super().__init__(
             module,
@@ -81,9 +89,12 @@ class PhaseNet(NeuralNet):
         self.loss_function = loss_function
         self.make_optimizer = make_optimizer
         self.before_epoch = before_epoch
+        self.move = move
         self.after_step = after_step
         self.after_epoch = after_epoch
         self.group = group
+        self.record = record
+        self.take: Step = self._take
 
     def train(
         self, batches: Any, epochs: int, earlier: dict[str, Any] | None = None
@@ -94,6 +105,8 @@ class PhaseNet(NeuralNet):
         """
         self.initialize()
         self.steps = 0
+        if self.record is not None:
+            self.take = self.record(self._take, self.optimizer_)
         if earlier is not None:
             self._restore(earlier)
         try:
@@ -136,6 +149,15 @@ class PhaseNet(NeuralNet):
         """Batches come ready."""
         return dataset
 
+    def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        """Take one step, or replay it."""
+        return {"loss": self.take(batch), "y_pred": None}
+
+    def _take(self, batch: Any) -> Tensor:
+        loss: Tensor = super().train_step(batch)["loss"]
+        self.move()
+        return loss
+
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Loss and gradient of one batch."""
         loss = self.loss_function(batch)
@@ -162,6 +184,13 @@ class PhaseNet(NeuralNet):
         """One pass; the device is waited for once, at its end."""
         if iterator is None:
             return
+        with own_stream(torch.device(self.device)):
+            losses = self._run_batches(iterator, training, step_fn)
+            self.history.record(prefix + "_loss", torch.stack(losses).mean().item())
+
+    def _run_batches(
+        self, iterator: Any, training: bool, step_fn: Callable[..., dict[str, Any]]
+    ) -> list[Tensor]:
         losses: list[Tensor] = []
         epoch = len(self.history) - 1
         self.stopping = False
@@ -169,7 +198,7 @@ class PhaseNet(NeuralNet):
         self._set_training(True)
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
-            step = step_fn(batch, **fit_params)
+            step = step_fn(batch)
             losses.append(step["loss"])
             self.notify("on_batch_end", batch=batch, training=training, **step)
             self.steps += 1
@@ -179,7 +208,7 @@ class PhaseNet(NeuralNet):
             if self.after_step(self.steps, whole_epochs):
                 self.stopping = True
                 break
-        self.history.record(prefix + "_loss", torch.stack(losses).mean().item())
+        return losses
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Refuse a loss that is not finite."""

@@ -25,6 +25,7 @@ from skdeepcluster.engine._phases import (
     label_change_share,
     overrides,
 )
+from skdeepcluster.engine._recording import Recorder, Step, can_record
 from skdeepcluster.engine._states import State
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ class PhaseProgress:
         self.trainer = trainer
         self.phase = phase
         self.losses = BatchLosses(trainer, phase)
+        modules = trainer.network, *phase.objectives
+        alone, device = trainer.shard.alone, trainer.compute.device
+        self.records = alone and can_record(device, *modules)
         self.labels: Tensor | None = None
         self.net: PhaseNet | None = None
         self.window = phase.stop.window() if phase.stop is not None else None
@@ -108,11 +112,13 @@ class PhaseProgress:
             loss_function=self.losses.of,
             make_optimizer=self._make_optimizer,
             before_epoch=self.before_epoch,
+            move=self.move,
             after_step=self.after_step,
             after_epoch=lambda: trainer.checkpoints.epoch_ends(phase.name, self.state),
             group=group,
             device=trainer.compute.device,
             callbacks=[reporter],
+            record=self._record if self.records else None,
         )
         set_dropout_generator(trainer.network, self.generators["dropout"])
         try:
@@ -144,17 +150,24 @@ class PhaseProgress:
                 generator.set_state(self.earlier["generators"][rank][purpose])
         return generators
 
+    def _record(self, step: Step, optimizer: Optimizer) -> Recorder:
+        drawn = [self.generators[purpose] for purpose in ("dropout", "noise")]
+        return Recorder(step, self.losses.constants, optimizer, drawn)
+
     def before_epoch(self, epoch: int) -> None:
         """Let weights and objectives anneal."""
         self.losses.weigh(epoch)
         for objective in self.phase.objectives:
             objective.on_epoch(epoch)
 
-    def after_step(self, step: int, epoch: int) -> bool:
-        """Move centres, refresh targets when it is time; True ends the phase."""
+    def move(self) -> None:
+        """Bring parameters into their bounds, and let centres follow the step."""
         for objective in self.phase.objectives:
             objective.project()
         self.losses.move()
+
+    def after_step(self, step: int, epoch: int) -> bool:
+        """Refresh targets when it is time; True ends the phase."""
         every = self.phase.refresh_every
         if every is None or step % every:
             return False
@@ -170,7 +183,7 @@ class PhaseProgress:
         for objective in self.phase.objectives:
             target = objective.refresh(z, self.trainer.weight)
             if target is not None:
-                self.losses.targets[objective] = target
+                self.losses.aim(objective, target, in_place=self.records)
         if clustering is not None:
             self._compare(clustering.assign(z), step, epoch)
 

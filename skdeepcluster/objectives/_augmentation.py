@@ -35,6 +35,8 @@ class SelfAugmentation(Objective):
     Representations via Information Maximizing Self-Augmented Training", ICML 2017.
     """
 
+    recordable = False
+
     def __init__(
         self,
         transform: Callable[[Tensor, torch.Generator], Tensor],
