@@ -27,6 +27,7 @@ from stores import Store
 from skdeepcluster import DCN, DEC, DEKM, IDEC, SphericalKMeans
 from skdeepcluster.architectures import ConvAutoencoder, UnpoolingAutoencoder
 from skdeepcluster.engine import Compute, _progress, _recording
+from skdeepcluster.kmeans import kmeans
 from skdeepcluster.objectives import Reconstruction
 from skdeepcluster.utils import _stored
 
@@ -255,6 +256,30 @@ def test_spherical_kmeans_finds_the_labels_of_the_cpu():
         for name in ("cpu", DEVICE)
     )
     np.testing.assert_array_equal(device.labels_, host.labels_)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_kmeans_finds_what_it_finds_on_the_cpu(dtype, weighted):
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(30_000, 5, generator=rng, dtype=dtype)
+    weight = torch.rand(len(x), generator=rng) if weighted else None
+    found = [
+        kmeans(
+            x.to(device),
+            7,
+            generator=torch.Generator().manual_seed(1),
+            weight=None if weight is None else weight.to(device),
+            n_init=2,
+        )
+        for device in ("cpu", DEVICE, DEVICE)
+    ]
+    host, device, again = found
+    assert torch.equal(device.centers, again.centers)
+    assert device.n_iter == host.n_iter
+    assert torch.equal(device.labels.cpu(), host.labels)
+    torch.testing.assert_close(device.centers.cpu(), host.centers)
+    assert device.inertia == pytest.approx(host.inertia, rel=1e-9)
 
 
 def test_auto_takes_it():

@@ -79,6 +79,10 @@ class BatchLosses:
         held = [value for state in states for value in state.values()]
         return places([*self.factors.values(), *self.targets.values(), *held])
 
+    def forget(self) -> None:
+        """Drop the last batch, and with it what its gradient was computed from."""
+        vars(self).pop("batch", None)
+
     @torch.no_grad()
     def move(self) -> None:
         """Let the objectives that have centres of their own move them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from skorch import NeuralNet
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from skdeepcluster.engine._recording import Recorder, Step, own_stream
+from skdeepcluster.engine._recording import OwnStream, Recorder, Step
 from skdeepcluster.engine._shards import average_gradients
 from skdeepcluster.utils._group import Group
 
@@ -95,6 +96,7 @@ class PhaseNet(NeuralNet):
         self.group = group
         self.record = record
         self.take: Step = self._take
+        self.stream = OwnStream(device)
 
     def train(
         self, batches: Any, epochs: int, earlier: dict[str, Any] | None = None
@@ -105,15 +107,26 @@ class PhaseNet(NeuralNet):
         """
         self.initialize()
         self.steps = 0
-        if self.record is not None:
-            self.take = self.record(self._take, self.optimizer_)
         if earlier is not None:
             self._restore(earlier)
-        try:
-            self.fit_loop(batches, epochs=epochs - len(self.history))
-        except EndOfPhase:
-            pass
+        with self._recording():
+            try:
+                self.fit_loop(batches, epochs=epochs - len(self.history))
+            except EndOfPhase:
+                pass
         return self
+
+    @contextmanager
+    def _recording(self) -> Iterator[None]:
+        """Context in which steps are recorded, if they can be."""
+        if self.record is None:
+            yield
+            return
+        self.take = recorder = self.record(self._take, self.optimizer_)
+        try:
+            yield
+        finally:
+            recorder.forget()
 
     def state(self) -> dict[str, Any]:
         """What the next epoch goes on from, beside weights and random generators."""
@@ -184,7 +197,7 @@ class PhaseNet(NeuralNet):
         """One pass; the device is waited for once, at its end."""
         if iterator is None:
             return
-        with own_stream(torch.device(self.device)):
+        with self.stream.entered():
             losses = self._run_batches(iterator, training, step_fn)
             self.history.record(prefix + "_loss", torch.stack(losses).mean().item())
 

@@ -134,6 +134,7 @@ class PhaseProgress:
             )
         finally:
             set_dropout_generator(trainer.network, None)
+            self.losses.forget()
         self.history["loss"] = list(self.net.history[:, "train_loss"])
 
     def _make_generators(self) -> dict[str, torch.Generator]:

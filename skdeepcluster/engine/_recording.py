@@ -6,6 +6,7 @@ Recorded once, the same step is one launch.
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -76,8 +77,13 @@ class Recorder:
                 # Nothing of the step has been computed.
                 self.gives_up = True
                 _LOGGER.info("training steps are not recorded: %s", error)
+                release(self.generators)
                 return self.step(batch)
         return self._recordings[n_rows].replay(batch)
+
+    def forget(self) -> None:
+        """Drop all recordings, and their memory."""
+        self._recordings.clear()
 
     def _forget_if_changed(self) -> None:
         constants = self.constants()
@@ -107,15 +113,8 @@ class Recording:
     ) -> None:
         self.batch = batch[0].clone(), batch[1].clone()
         self.graph = torch.cuda.CUDAGraph()
-        for generator in generators:
-            self.graph.register_generator_state(generator)
-        torch.cuda.current_stream().synchronize()
-        # Other threads, of fits beside this one, may go on allocating memory.
-        self.graph.capture_begin(capture_error_mode="thread_local")
-        try:
+        with _recorded(self.graph, generators):
             self.loss = step(self.batch)
-        finally:
-            self.graph.capture_end()
 
     def replay(self, batch: Batch) -> Tensor:
         """Take the step on a batch; its loss."""
@@ -138,20 +137,62 @@ def can_record(device: torch.device, *modules: nn.Module) -> bool:
     )
 
 
+class OwnStream:
+    """A stream beside the default one, which recordings need; only CUDA has it.
+
+    Parameters
+    ----------
+    device : torch.device
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Context whose work waits for what came before, as what comes after for it."""
+        if self.stream is None:
+            yield
+            return
+        with torch.cuda.device(self.stream.device):
+            outer = torch.cuda.current_stream()
+            self.stream.wait_stream(outer)
+            try:
+                with torch.cuda.stream(self.stream):
+                    yield
+            finally:
+                outer.wait_stream(self.stream)
+
+
 @contextmanager
-def own_stream(device: torch.device) -> Iterator[None]:
-    """Context with a CUDA stream of its own, as recordings need; else of no effect."""
-    if device.type != "cuda":
-        yield
-        return
-    with torch.cuda.device(device):
-        outer, stream = torch.cuda.current_stream(), torch.cuda.Stream()
-        stream.wait_stream(outer)
+def _recorded(
+    graph: torch.cuda.CUDAGraph, generators: Iterable[torch.Generator]
+) -> Iterator[None]:
+    """Context whose work on the current stream is not done, but recorded."""
+    for generator in generators:
+        graph.register_generator_state(generator)
+    collects = gc.isenabled()
+    gc.disable()  # it may free an older recording, which nobody may do meanwhile
+    try:
+        # Other threads, of fits beside this one, may go on allocating memory.
+        graph.capture_begin(capture_error_mode="thread_local")
         try:
-            with torch.cuda.stream(stream):
-                yield
+            yield
         finally:
-            outer.wait_stream(stream)
+            graph.capture_end()
+    finally:
+        if collects:
+            gc.enable()
+
+
+def release(generators: Iterable[torch.Generator]) -> None:
+    """Let generators draw again that a failed recording has left waiting for its end.
+
+    Only the end of one that succeeds tells them.
+    """
+    number = torch.zeros((), device="cuda")
+    with _recorded(torch.cuda.CUDAGraph(), generators):
+        number.add_(1)
 
 
 @contextmanager

@@ -67,8 +67,7 @@ def cluster_sums(
         s_j = \sum_{i: l_i = j} w_i x_i, \qquad m_j = \sum_{i: l_i = j} w_i
 
     On the CPU every cluster is summed in the order of its rows, whatever the number of
-    threads. (On CUDA the order is not fixed, unless
-    ``torch.use_deterministic_algorithms`` is on.)
+    threads; on other devices by matrix products.
 
     Parameters
     ----------
@@ -127,7 +126,7 @@ def nearest_labels(x: Tensor, centers: Tensor) -> Tensor:
     reading = torch.ones(2, n_clusters, dtype=torch.float64, device=x.device)
     torch.arange(n_clusters, out=reading[0])
     labels = torch.empty(len(x), dtype=torch.int64, device=x.device)
-    for rows in row_blocks(len(x), max(centers.shape)):
+    for rows in row_blocks(len(x), max(centers.shape), x.device):
         block = x[rows].to(torch.float64)
         seen = block - origin
         # half the squared norm of the row, less half its squared distance
@@ -160,7 +159,7 @@ def explicit_distances(x: Tensor, centers: Tensor) -> Tensor:
 def squared_distances(x: Tensor, centers: Tensor, labels: Tensor) -> Tensor:
     """Measure checked rows against the centre of their label."""
     distances = torch.empty(len(x), dtype=torch.float64, device=x.device)
-    for rows in row_blocks(*x.shape):
+    for rows in row_blocks(len(x), x.shape[1], x.device):
         block = x[rows].to(torch.float64)
         distances[rows] = (block - centers[labels[rows]]).square_().sum(1)
     return distances
@@ -170,6 +169,8 @@ def sums_by_label(
     x: Tensor, labels: Tensor, n_clusters: int, weight: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """Sum checked rows and weights by cluster."""
+    if x.device.type != "cpu":
+        return _products_by_label(x, labels, n_clusters, weight)
     sums = torch.zeros(n_clusters, x.shape[1], dtype=torch.float64, device=x.device)
     for rows in row_blocks(*x.shape):
         block = x[rows].to(torch.float64)
@@ -178,6 +179,22 @@ def sums_by_label(
         sums.index_add_(0, labels[rows], block)
     weights = torch.bincount(labels, weight, minlength=n_clusters)
     return sums, weights.to(torch.float64)
+
+
+def _products_by_label(
+    x: Tensor, labels: Tensor, n_clusters: int, weight: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """As matrix products: an accelerator would add row by row in any order."""
+    clusters = torch.arange(n_clusters, device=x.device).unsqueeze(1)
+    sums = torch.zeros(n_clusters, x.shape[1], dtype=torch.float64, device=x.device)
+    weights = torch.zeros_like(sums[:, 0])
+    for rows in row_blocks(len(x), max(sums.shape), x.device):
+        belongs = (labels[rows] == clusters).to(torch.float64)  # (k, b)
+        if weight is not None:
+            belongs *= weight[rows]
+        sums += belongs @ x[rows].to(torch.float64)
+        weights += belongs.sum(1)
+    return sums, weights
 
 
 def _check_labels(labels: Tensor, x: Tensor, n_clusters: int) -> Tensor:

@@ -9,18 +9,25 @@ from torch import Tensor
 # and a sum of so few rows torch does not split over threads (it does from 2**15).
 _BLOCK_ELEMENTS = 2**19
 _BLOCK_ROWS = 2**13
+# Of an accelerator, which has far more to do at a time before it outweighs the launch.
+_DEVICE_BLOCK_ELEMENTS = 2**24
 
 
-def row_blocks(n_rows: int, width: int) -> Iterator[slice]:
-    """Slice the rows; the slices depend on the sizes alone, never on threads."""
-    step = min(_BLOCK_ROWS, max(1, _BLOCK_ELEMENTS // width))
+def row_blocks(
+    n_rows: int, width: int, device: torch.device | None = None
+) -> Iterator[slice]:
+    """Slice rows on a device; the slices depend on the sizes alone, not on threads."""
+    if device is None or device.type == "cpu":
+        step = min(_BLOCK_ROWS, max(1, _BLOCK_ELEMENTS // width))
+    else:
+        step = max(1, _DEVICE_BLOCK_ELEMENTS // width)
     for start in range(0, n_rows, step):
         yield slice(start, min(start + step, n_rows))
 
 
 def fixed_order_sum(values: Tensor) -> Tensor:
     """Sum a vector in an order that the number of threads has no part in."""
-    while len(values) > _BLOCK_ROWS:
+    while values.device.type == "cpu" and len(values) > _BLOCK_ROWS:
         blocks = row_blocks(len(values), 1)
         values = torch.stack([values[rows].sum() for rows in blocks])
     return values.sum()

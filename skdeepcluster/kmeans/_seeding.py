@@ -143,7 +143,7 @@ def potentials(
     moved = candidates - origin
     norms = moved.square().sum(1, keepdim=True)  # (t, 1)
     sums = torch.zeros_like(norms[:, 0])
-    for rows in row_blocks(len(x), max(candidates.shape)):
+    for rows in row_blocks(len(x), max(candidates.shape), x.device):
         seen = x[rows].to(torch.float64) - origin
         distances = (moved @ seen.T).mul_(-2).add_(norms)  # (t, b)
         distances.add_(seen.square().sum(1)).clamp_(min=0)

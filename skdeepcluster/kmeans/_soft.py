@@ -183,7 +183,7 @@ def soft_means(
     """
     q = memberships if weight is None else memberships * weight[:, None]
     sums = torch.zeros_like(centers)
-    for rows in row_blocks(*x.shape):
+    for rows in row_blocks(len(x), x.shape[1], x.device):
         sums += q[rows].T @ x[rows].to(torch.float64)
     total = reduce(q.sum(dim=0))[:, None]
     safe = total.clamp(min=torch.finfo(torch.float64).tiny)

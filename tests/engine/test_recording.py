@@ -1,4 +1,5 @@
 import logging
+import weakref
 
 import numpy as np
 import pytest
@@ -7,10 +8,11 @@ from estimators import NETWORKS, X, bits, each, fresh, known, name_of
 from torch import nn
 
 from skdeepcluster.architectures import MLPAutoencoder, UnpoolingAutoencoder
-from skdeepcluster.engine import _progress, _recording
-from skdeepcluster.engine._recording import Recorder, can_record, own_stream, places
+from skdeepcluster.engine import OptimizerSpec, Phase, _progress, _recording
+from skdeepcluster.engine._recording import OwnStream, Recorder, can_record, places
 from skdeepcluster.objectives import Hardening, Reconstruction, SelfAugmentation
 
+SGD = OptimizerSpec("sgd", 0.1)
 GPU = torch.device("cuda")
 
 
@@ -92,6 +94,9 @@ def test_other_constants_are_recorded_anew(recordings):
 
 
 def test_what_cannot_be_recorded_is_taken(monkeypatch, caplog):
+    released = []
+    monkeypatch.setattr(_recording, "release", released.append)
+
     class Refused:
         def __init__(self, step, batch, generators):
             raise RuntimeError("operation not permitted when stream is capturing")
@@ -102,6 +107,7 @@ def test_what_cannot_be_recorded_is_taken(monkeypatch, caplog):
         for i in range(6):
             assert descent.take(1.0) == i + 1
     assert caplog.text.count("not recorded: operation not permitted") == 1
+    assert len(released) == 1
 
 
 def test_only_a_recorded_optimizer_is_capturable(monkeypatch):
@@ -158,8 +164,27 @@ def test_places_tell_tensors_of_the_same_values_apart():
 
 
 def test_without_a_gpu_there_is_no_stream():
-    with own_stream(torch.device("cpu")):
-        pass
+    own = OwnStream(torch.device("cpu"))
+    with own.entered():
+        assert own.stream is None
+
+
+def test_recordings_do_not_outlive_their_phase(make_trainer, recordings, monkeypatch):
+    monkeypatch.setattr(_progress, "can_record", lambda device, *modules: True)
+    kept = []
+    make = TakenAgain.__init__
+
+    def weakly_kept(self, *args):
+        make(self, *args)
+        kept.append(weakref.ref(self))
+
+    monkeypatch.setattr(TakenAgain, "__init__", weakly_kept)
+    progress = _progress.PhaseProgress(
+        make_trainer(), Phase("p", {Reconstruction(): 1.0}, 2, SGD)
+    )
+    progress.train()
+    assert kept and kept[0]() is None
+    assert not hasattr(progress.losses, "batch")
 
 
 @each(NETWORKS)
@@ -175,8 +200,6 @@ def test_fits_with_recorded_steps_end_with_the_same_bits(
 
 
 def test_targets_stay_in_their_place(make_trainer, recordings, monkeypatch):
-    from skdeepcluster.engine import OptimizerSpec, Phase
-
     monkeypatch.setattr(_progress, "can_record", lambda device, *modules: True)
     places_seen = set()
 
@@ -188,7 +211,7 @@ def test_targets_stay_in_their_place(make_trainer, recordings, monkeypatch):
             return super().loss(batch)
 
     trainer = make_trainer()
-    phase = Phase("p", {Watched(3): 1.0}, 4, OptimizerSpec("sgd", 0.1), refresh_every=2)
+    phase = Phase("p", {Watched(3): 1.0}, 4, SGD, refresh_every=2)
     progress = _progress.PhaseProgress(trainer, phase)
     progress.begin()
     progress.train()

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from skdeepcluster.kmeans import _assignment, cluster_sums, nearest_center
+from skdeepcluster.kmeans import _assignment, _rows, cluster_sums, nearest_center
 
 pytestmark = pytest.mark.usefixtures("both_ways")
 
@@ -170,3 +170,22 @@ def test_bad_labels_and_weights(labels, weight, message):
     weight = None if weight is None else torch.tensor(weight)
     with pytest.raises(ValueError, match=message):
         cluster_sums(torch.zeros(3, 1), torch.tensor(labels), 2, weight)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_sums_of_an_accelerator_are_those_of_the_host(weighted, monkeypatch):
+    x, labels = rows(5_000, 3), torch.arange(5_000) % 6
+    weight = rows(5_000, 1, seed=1)[:, 0].abs() if weighted else None
+    # In blocks; and one cluster has no rows.
+    monkeypatch.setattr(_rows, "_BLOCK_ELEMENTS", 3_500)
+    found = _assignment._products_by_label(x, labels, 7, weight)
+    for part, expected in zip(found, cluster_sums(x, labels, 7, weight), strict=True):
+        torch.testing.assert_close(part, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_blocks_of_an_accelerator_are_larger():
+    sizes = [
+        [rows.stop - rows.start for rows in _rows.row_blocks(70_000, 10, device)]
+        for device in (None, torch.device("cpu"), torch.device("cuda"))
+    ]
+    assert sizes == [[8192] * 8 + [4464], [8192] * 8 + [4464], [70_000]]
