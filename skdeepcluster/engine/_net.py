@@ -58,6 +58,8 @@ class PhaseNet(NeuralNet):
     group : Group
         Processes that train together: `loss_function` then gives the sum over the own
         rows of a batch, and what is minimised is the mean over all rows of it.
+    stream : OwnStream
+        Where the epochs run, the same for all phases of a fit.
     record : callable, optional
         Makes of a function that takes a step, and of the optimizer, a `Recorder` that
         replays it; None takes every step anew.
@@ -75,6 +77,7 @@ class PhaseNet(NeuralNet):
         after_step: Callable[[int, int], bool],
         after_epoch: Callable[[], None],
         group: Group,
+        stream: OwnStream,
         device: torch.device,
         callbacks: list[Any],
         record: Callable[[Step, Optimizer], Recorder] | None = None,
@@ -96,7 +99,7 @@ class PhaseNet(NeuralNet):
         self.group = group
         self.record = record
         self.take: Step = self._take
-        self.stream = OwnStream(device)
+        self.stream = stream
 
     def train(
         self, batches: Any, epochs: int, earlier: dict[str, Any] | None = None

@@ -116,6 +116,7 @@ class PhaseProgress:
             after_step=self.after_step,
             after_epoch=lambda: trainer.checkpoints.epoch_ends(phase.name, self.state),
             group=group,
+            stream=trainer.stream,
             device=trainer.compute.device,
             callbacks=[reporter],
             record=self._record if self.records else None,

@@ -22,7 +22,7 @@ _LOGGER = logging.getLogger("skdeepcluster")
 # Steps on batches of one size before the next is recorded: by then the optimizer has
 # its state, and libraries have chosen their kernels.
 _STEPS_BEFORE = 3
-_PACKAGES = ("torch", "skdeepcluster")
+_PACKAGES = ("torch.nn.", "skdeepcluster.")
 
 Batch = tuple[Tensor, Tensor]
 Step = Callable[[Batch], Tensor]
@@ -130,7 +130,7 @@ def can_record(device: torch.device, *modules: nn.Module) -> bool:
     Code of others may ask for values of the device, or decide anew in every step.
     """
     return device.type == "cuda" and all(
-        type(layer).__module__.split(".")[0] in _PACKAGES
+        type(layer).__module__.startswith(_PACKAGES)
         and getattr(layer, "recordable", True)
         for module in modules
         for layer in module.modules()
