@@ -1,7 +1,9 @@
 """Every estimator with a network on a GPU: promises, and answers near the CPU's."""
 
 import copy
+import gc
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -24,7 +26,7 @@ from interruptions import Interruptions, outcome
 from scipy.sparse import csr_array
 from stores import Store
 
-from skdeepcluster import DCN, DEC, DEKM, IDEC, SphericalKMeans
+from skdeepcluster import DCN, DEC, DEKM, IDEC, MIADM, SphericalKMeans
 from skdeepcluster.architectures import ConvAutoencoder, UnpoolingAutoencoder
 from skdeepcluster.engine import Compute, _progress, _recording
 from skdeepcluster.kmeans import kmeans
@@ -113,11 +115,12 @@ def test_replayed_steps_end_where_taken_ones_do(
     estimator, precision, counted, monkeypatch
 ):
     params = {**known(estimator, LONGER), "precision": precision}
-    found = answers(on_device(estimator, **params).fit(X))
+    found = answers(on_device(estimator, **params).fit(X, sample_weight=WEIGHT))
     assert counted.taken > counted.made > 0
     without_recordings(monkeypatch)
     counted.made = 0
-    expected = answers(on_device(estimator, **params).fit(X))
+    expected = on_device(estimator, **params).fit(X, sample_weight=WEIGHT)
+    expected = answers(expected)
     assert counted.made == 0
     for name in expected:
         np.testing.assert_allclose(found[name], expected[name], **CLOSE)
@@ -155,6 +158,41 @@ def test_what_cannot_be_recorded_is_taken_step_by_step(monkeypatch, counted):
     found = copy.deepcopy(model).fit(X)
     assert counted.made == 0
     np.testing.assert_allclose(found.transform(X), expected.transform(X), **CLOSE)
+    torch.cuda.empty_cache()
+
+
+@pytest.mark.parametrize("method", [DCN, DEC, MIADM])
+def test_replayed_convolutions_end_where_taken_ones_do(method, counted, monkeypatch):
+    rows = np.random.RandomState(0).rand(60, 256)
+    architecture = ConvAutoencoder((16, 16), dropout=(0.1, 0.1))
+    params = {"pretrain_epochs": 2, "max_iter": 2, "batch_size": 8}
+    model = method(3, architecture=architecture, **params, device=DEVICE)
+    model.set_params(random_state=0, precision="float64")
+    found = copy.deepcopy(model).fit(rows)
+    assert counted.taken > counted.made > 0
+    without_recordings(monkeypatch)
+    expected = copy.deepcopy(model).fit(rows)
+    np.testing.assert_allclose(found.transform(rows), expected.transform(rows), **CLOSE)
+
+
+def test_further_fits_hold_no_further_memory():
+    model = on_device(DEC(3, **TINY), batch_size=8, hidden_layer_sizes=(500, 500))
+    held = []
+    for _ in range(6):
+        copy.deepcopy(model).fit(X)
+        gc.collect()
+        held.append(torch.cuda.memory_reserved())
+    assert held[-1] == held[1]
+
+
+def test_fits_in_threads(counted):
+    models = [on_device(DCN(3, **TINY), batch_size=8, max_iter=8) for _ in range(4)]
+    expected = copy.deepcopy(models[0]).fit(X).transform(X)
+    with ThreadPoolExecutor(4) as threads:
+        fitted = list(threads.map(lambda model: model.fit(X), models))
+    assert counted.made > 4
+    for model in fitted:
+        np.testing.assert_allclose(model.transform(X), expected, **CLOSE)
 
 
 @each_network

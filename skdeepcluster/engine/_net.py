@@ -12,7 +12,7 @@ from skorch import NeuralNet
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from skdeepcluster.engine._recording import OwnStream, Recorder, Step
+from skdeepcluster.engine._recording import Lane, Recorder, Step
 from skdeepcluster.engine._shards import average_gradients
 from skdeepcluster.utils._group import Group
 
@@ -58,8 +58,6 @@ class PhaseNet(NeuralNet):
     group : Group
         Processes that train together: `loss_function` then gives the sum over the own
         rows of a batch, and what is minimised is the mean over all rows of it.
-    stream : OwnStream
-        Where the epochs run, the same for all phases of a fit.
     record : callable, optional
         Makes of a function that takes a step, and of the optimizer, a `Recorder` that
         replays it; None takes every step anew.
@@ -77,7 +75,6 @@ class PhaseNet(NeuralNet):
         after_step: Callable[[int, int], bool],
         after_epoch: Callable[[], None],
         group: Group,
-        stream: OwnStream,
         device: torch.device,
         callbacks: list[Any],
         record: Callable[[Step, Optimizer], Recorder] | None = None,
@@ -99,7 +96,6 @@ class PhaseNet(NeuralNet):
         self.group = group
         self.record = record
         self.take: Step = self._take
-        self.stream = stream
 
     def train(
         self, batches: Any, epochs: int, earlier: dict[str, Any] | None = None
@@ -200,7 +196,7 @@ class PhaseNet(NeuralNet):
         """One pass; the device is waited for once, at its end."""
         if iterator is None:
             return
-        with self.stream.entered():
+        with Lane.of(torch.device(self.device)).entered():
             losses = self._run_batches(iterator, training, step_fn)
             self.history.record(prefix + "_loss", torch.stack(losses).mean().item())
 

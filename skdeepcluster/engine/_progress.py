@@ -25,7 +25,7 @@ from skdeepcluster.engine._phases import (
     label_change_share,
     overrides,
 )
-from skdeepcluster.engine._recording import Recorder, Step, can_record
+from skdeepcluster.engine._recording import Lane, Recorder, Step, can_record
 from skdeepcluster.engine._states import State
 
 if TYPE_CHECKING:
@@ -116,7 +116,6 @@ class PhaseProgress:
             after_step=self.after_step,
             after_epoch=lambda: trainer.checkpoints.epoch_ends(phase.name, self.state),
             group=group,
-            stream=trainer.stream,
             device=trainer.compute.device,
             callbacks=[reporter],
             record=self._record if self.records else None,
@@ -154,7 +153,8 @@ class PhaseProgress:
 
     def _record(self, step: Step, optimizer: Optimizer) -> Recorder:
         drawn = [self.generators[purpose] for purpose in ("dropout", "noise")]
-        return Recorder(step, self.losses.constants, optimizer, drawn)
+        lane = Lane.of(self.trainer.compute.device)
+        return Recorder(step, self.losses.constants, optimizer, drawn, lane)
 
     def before_epoch(self, epoch: int) -> None:
         """Let weights and objectives anneal."""

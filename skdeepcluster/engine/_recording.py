@@ -6,7 +6,6 @@ Recorded once, the same step is one launch.
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -17,12 +16,16 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from skdeepcluster.engine._lanes import Lane
+
 _LOGGER = logging.getLogger("skdeepcluster")
 
 # Steps on batches of one size before the next is recorded: by then the optimizer has
 # its state, and libraries have chosen their kernels.
 _STEPS_BEFORE = 3
 _PACKAGES = ("torch.nn.", "skdeepcluster.")
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks")
+_METHODS = ("forward", "encode", "decode")
 
 Batch = tuple[Tensor, Tensor]
 Step = Callable[[Batch], Tensor]
@@ -45,6 +48,7 @@ class Recorder:
     optimizer : Optimizer
     generators : iterable of torch.Generator
         Those of the device that the step draws from.
+    lane : Lane
     """
 
     def __init__(
@@ -53,12 +57,13 @@ class Recorder:
         constants: Callable[[], tuple[Any, ...]],
         optimizer: Optimizer,
         generators: Iterable[torch.Generator],
+        lane: Lane,
     ) -> None:
         self.step = step
         self.constants = constants
         self.optimizer = optimizer
         self.generators = list(generators)
-        self.gives_up = False
+        self.lane = lane
         self._before: tuple[Any, ...] | None = None
         self._taken: Counter[int] = Counter()
         self._recordings: dict[int, Recording] = {}
@@ -67,22 +72,13 @@ class Recorder:
         """Take one step; its loss."""
         self._forget_if_changed()
         n_rows = len(batch[1])
-        if n_rows not in self._recordings:
-            self._taken[n_rows] += 1
-            if self.gives_up or self._taken[n_rows] <= _STEPS_BEFORE:
-                return self.step(batch)
-            try:
-                self._recordings[n_rows] = self._record(batch)
-            except RuntimeError as error:
-                # Nothing of the step has been computed.
-                self.gives_up = True
-                _LOGGER.info("training steps are not recorded: %s", error)
-                release(self.generators)
-                return self.step(batch)
-        return self._recordings[n_rows].replay(batch)
+        if n_rows not in self._recordings and self._is_time_for(n_rows):
+            self._record(batch)
+        recording = self._recordings.get(n_rows)
+        return self.step(batch) if recording is None else recording.replay(batch)
 
     def forget(self) -> None:
-        """Drop all recordings, and their memory."""
+        """Drop all recordings."""
         self._recordings.clear()
 
     def _forget_if_changed(self) -> None:
@@ -90,15 +86,25 @@ class Recorder:
         if constants != self._before:
             self._before = constants
             self._taken.clear()
-            self._recordings.clear()
+            self.forget()
 
-    def _record(self, batch: Batch) -> Recording:
-        with _capturable(self.optimizer):
-            return Recording(self.step, batch, self.generators)
+    def _is_time_for(self, n_rows: int) -> bool:
+        self._taken[n_rows] += 1
+        return self.lane.records and self._taken[n_rows] > _STEPS_BEFORE
+
+    def _record(self, batch: Batch) -> None:
+        """Record the step, without taking it; nothing where that fails."""
+        try:
+            with _capturable(self.optimizer):
+                recording = Recording(self.step, batch, self.generators, self.lane)
+        except RuntimeError as error:
+            _LOGGER.info("training steps are not recorded: %s", str(error))
+        else:
+            self._recordings[len(batch[1])] = recording
 
 
 class Recording:
-    """One step as a CUDA graph, recorded on the current stream but not yet taken.
+    """One step as a CUDA graph.
 
     Parameters
     ----------
@@ -106,15 +112,19 @@ class Recording:
     batch : tuple of Tensor
         Of the size of all that will be replayed.
     generators : iterable of torch.Generator
+    lane : Lane
+        Whose stream is the current one.
     """
 
     def __init__(
-        self, step: Step, batch: Batch, generators: Iterable[torch.Generator]
+        self,
+        step: Step,
+        batch: Batch,
+        generators: Iterable[torch.Generator],
+        lane: Lane,
     ) -> None:
         self.batch = batch[0].clone(), batch[1].clone()
-        self.graph = torch.cuda.CUDAGraph()
-        with _recorded(self.graph, generators):
-            self.loss = step(self.batch)
+        self.graph, self.loss = lane.record(lambda: step(self.batch), generators)
 
     def replay(self, batch: Batch) -> Tensor:
         """Take the step on a batch; its loss."""
@@ -127,72 +137,22 @@ class Recording:
 def can_record(device: torch.device, *modules: nn.Module) -> bool:
     """Whether steps of these modules can be recorded and replayed.
 
-    Code of others may ask for values of the device, or decide anew in every step.
+    Code of others may ask for values of the device, or decide anew in every step; what
+    does so here has ``recordable = False``.
     """
     return device.type == "cuda" and all(
-        type(layer).__module__.startswith(_PACKAGES)
-        and getattr(layer, "recordable", True)
-        for module in modules
-        for layer in module.modules()
+        _is_own(layer) for module in modules for layer in module.modules()
     )
 
 
-class OwnStream:
-    """A stream beside the default one, which recordings need; only CUDA has it.
-
-    Parameters
-    ----------
-    device : torch.device
-    """
-
-    def __init__(self, device: torch.device) -> None:
-        self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
-
-    @contextmanager
-    def entered(self) -> Iterator[None]:
-        """Context whose work waits for what came before, as what comes after for it."""
-        if self.stream is None:
-            yield
-            return
-        with torch.cuda.device(self.stream.device):
-            outer = torch.cuda.current_stream()
-            self.stream.wait_stream(outer)
-            try:
-                with torch.cuda.stream(self.stream):
-                    yield
-            finally:
-                outer.wait_stream(self.stream)
-
-
-@contextmanager
-def _recorded(
-    graph: torch.cuda.CUDAGraph, generators: Iterable[torch.Generator]
-) -> Iterator[None]:
-    """Context whose work on the current stream is not done, but recorded."""
-    for generator in generators:
-        graph.register_generator_state(generator)
-    collects = gc.isenabled()
-    gc.disable()  # it may free an older recording, which nobody may do meanwhile
-    try:
-        # Other threads, of fits beside this one, may go on allocating memory.
-        graph.capture_begin(capture_error_mode="thread_local")
-        try:
-            yield
-        finally:
-            graph.capture_end()
-    finally:
-        if collects:
-            gc.enable()
-
-
-def release(generators: Iterable[torch.Generator]) -> None:
-    """Let generators draw again that a failed recording has left waiting for its end.
-
-    Only the end of one that succeeds tells them.
-    """
-    number = torch.zeros((), device="cuda")
-    with _recorded(torch.cuda.CUDAGraph(), generators):
-        number.add_(1)
+def _is_own(layer: nn.Module) -> bool:
+    given = vars(layer)
+    return (
+        type(layer).__module__.startswith(_PACKAGES)
+        and getattr(layer, "recordable", True)
+        and not any(given.get(name) for name in _HOOKS)
+        and not any(name in given for name in _METHODS)
+    )
 
 
 @contextmanager

@@ -20,7 +20,6 @@ from skdeepcluster.engine._net import TrainingDivergedError
 from skdeepcluster.engine._phases import Phase, label_change_share, overrides
 from skdeepcluster.engine._progress import PhaseProgress, diverged
 from skdeepcluster.engine._random import RandomStreams
-from skdeepcluster.engine._recording import OwnStream
 from skdeepcluster.engine._rows import Rows
 from skdeepcluster.engine._shards import state_of_first
 from skdeepcluster.engine._states import restore_module
@@ -56,8 +55,6 @@ class Trainer:
         Which of all rows `x` are; all of them by default.
     checkpoints : Checkpoints, optional
         Where the state of the fit is kept; none by default.
-    stream : OwnStream, optional
-        Where epochs run; one of its own by default.
     """
 
     def __init__(
@@ -74,7 +71,6 @@ class Trainer:
         weight: Tensor | None = None,
         shard: Shard | None = None,
         checkpoints: Checkpoints | None = None,
-        stream: OwnStream | None = None,
     ) -> None:
         self.network = network.to(compute.device, compute.dtype)
         self.x = x
@@ -87,7 +83,6 @@ class Trainer:
         self.snapshot = snapshot
         self.cache = cache
         self.checkpoints = checkpoints or Checkpoints(streams)
-        self.stream = stream or OwnStream(compute.device)
         self.initial_labels: Tensor | None = None
         self.initialised: set[Objective] = set()
         self._first_labels: dict[Objective, NDArray] = {}
@@ -105,7 +100,6 @@ class Trainer:
             weight=self.weight,
             shard=self.shard,
             checkpoints=self.checkpoints,
-            stream=self.stream,
         )
 
     def run(self, phase: Phase) -> dict[str, Any]:

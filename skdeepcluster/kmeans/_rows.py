@@ -10,7 +10,7 @@ from torch import Tensor
 _BLOCK_ELEMENTS = 2**19
 _BLOCK_ROWS = 2**13
 # Of an accelerator, which has far more to do at a time before it outweighs the launch.
-_DEVICE_BLOCK_ELEMENTS = 2**24
+_DEVICE_BLOCK_ELEMENTS = 2**22
 
 
 def row_blocks(

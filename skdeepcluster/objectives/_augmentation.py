@@ -35,6 +35,7 @@ class SelfAugmentation(Objective):
     Representations via Information Maximizing Self-Augmented Training", ICML 2017.
     """
 
+    # `transform` is somebody else's.
     recordable = False
 
     def __init__(

@@ -89,9 +89,6 @@ class Objective(nn.Module):
     needs_reconstruction = False
     #: Whether ``loss`` reads ``batch.layers``.
     needs_layers = False
-    #: Whether a step of ``loss`` is the same work for every batch, none of it on the
-    #: host; only asked of the losses of this package.
-    recordable = True
 
     def steepness(self, n_features: int) -> float:
         """How much steeper than a mean squared reconstruction; 0 for other losses.

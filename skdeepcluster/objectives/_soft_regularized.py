@@ -129,7 +129,7 @@ class SoftRegularizedKMeans(ClusteringObjective):
         self.centers.copy_(soft_means(double, q.to(double), centers, weight, reduce))
         if not self.warming:
             q = self.memberships(z)
-        self.assignments = q
+        self._keep("assignments", q)
         self._set_shares(q, weight, reduce)
         return q.to(z)
 
@@ -181,4 +181,13 @@ class SoftRegularizedKMeans(ClusteringObjective):
         q = q if weight is None else q * weight.to(q)[:, None]
         total = reduce(q.sum(dim=0))
         shares = (total / total.sum()).clamp(min=torch.finfo(q.dtype).tiny)
-        self.log_shares = shares.log().to(self.centers)
+        self._keep("log_shares", shares.log().to(self.centers))
+
+    def _keep(self, name: str, value: Tensor) -> None:
+        """Set a buffer, in its place where it fits: steps may be recorded."""
+        held = getattr(self, name)
+        fits = held is not None and held.shape == value.shape
+        if fits and (held.dtype, held.device) == (value.dtype, value.device):
+            held.copy_(value)
+        else:
+            setattr(self, name, value)

@@ -1,4 +1,5 @@
 import logging
+import threading
 import weakref
 
 import numpy as np
@@ -8,9 +9,21 @@ from estimators import NETWORKS, X, bits, each, fresh, known, name_of
 from torch import nn
 
 from skdeepcluster.architectures import MLPAutoencoder, UnpoolingAutoencoder
-from skdeepcluster.engine import OptimizerSpec, Phase, _progress, _recording
-from skdeepcluster.engine._recording import OwnStream, Recorder, can_record, places
-from skdeepcluster.objectives import Hardening, Reconstruction, SelfAugmentation
+from skdeepcluster.engine import OptimizerSpec, Phase, Ramp, _progress, _recording
+from skdeepcluster.engine._lanes import Lane
+from skdeepcluster.engine._recording import Recorder, can_record, places
+from skdeepcluster.objectives import (
+    ClusterClassification,
+    Hardening,
+    HardKMeans,
+    MutualInformation,
+    Reconstruction,
+    RunningKMeans,
+    ScatterReduction,
+    SelfAugmentation,
+    SoftKMeans,
+    SoftRegularizedKMeans,
+)
 
 SGD = OptimizerSpec("sgd", 0.1)
 GPU = torch.device("cuda")
@@ -21,7 +34,7 @@ class TakenAgain:
 
     made = 0
 
-    def __init__(self, step, batch, generators):
+    def __init__(self, step, batch, generators, lane):
         type(self).made += 1
         self.step, self.batch = step, [t.clone() for t in batch]
 
@@ -46,7 +59,10 @@ class Descent:
         self.at = nn.Parameter(torch.zeros(()))
         self.rate = 1.0
         self.optimizer = torch.optim.Adam([self.at], capturable=False)
-        self.recorder = Recorder(self.step, self.constants, self.optimizer, [])
+        self.lane = Lane(torch.device("cpu"))
+        self.recorder = Recorder(
+            self.step, self.constants, self.optimizer, [], self.lane
+        )
 
     def step(self, batch):
         self.during = self.optimizer.param_groups[0]["capturable"]
@@ -94,11 +110,9 @@ def test_other_constants_are_recorded_anew(recordings):
 
 
 def test_what_cannot_be_recorded_is_taken(monkeypatch, caplog):
-    released = []
-    monkeypatch.setattr(_recording, "release", released.append)
-
     class Refused:
-        def __init__(self, step, batch, generators):
+        def __init__(self, step, batch, generators, lane):
+            lane.records = False
             raise RuntimeError("operation not permitted when stream is capturing")
 
     monkeypatch.setattr(_recording, "Recording", Refused)
@@ -107,7 +121,28 @@ def test_what_cannot_be_recorded_is_taken(monkeypatch, caplog):
         for i in range(6):
             assert descent.take(1.0) == i + 1
     assert caplog.text.count("not recorded: operation not permitted") == 1
-    assert len(released) == 1
+
+
+def test_nothing_is_kept_of_a_failed_recording(monkeypatch):
+    kept = []
+
+    class Refused:
+        def __init__(self, step, batch, generators, lane):
+            held = nn.Linear(1, 1)
+            kept.append(weakref.ref(held))
+            raise RuntimeError
+
+    monkeypatch.setattr(_recording, "Recording", Refused)
+    descent = Descent()
+
+    def step(batch):
+        assert not kept or kept[-1]() is None
+        return torch.ones(())
+
+    descent.recorder.step = step
+    for _ in range(6):
+        descent.take(1.0)
+    assert kept
 
 
 def test_only_a_recorded_optimizer_is_capturable(monkeypatch):
@@ -115,8 +150,8 @@ def test_only_a_recorded_optimizer_is_capturable(monkeypatch):
     seen = []
 
     class Looked(TakenAgain):
-        def __init__(self, step, batch, generators):
-            super().__init__(step, batch, generators)
+        def __init__(self, *args):
+            super().__init__(*args)
             seen.append(descent.optimizer.param_groups[0]["capturable"])
 
     monkeypatch.setattr(_recording, "Recording", Looked)
@@ -163,10 +198,25 @@ def test_places_tell_tensors_of_the_same_values_apart():
     assert places([t, 1.5]) != places([t, 2.5])
 
 
-def test_without_a_gpu_there_is_no_stream():
-    own = OwnStream(torch.device("cpu"))
-    with own.entered():
-        assert own.stream is None
+def test_hooks_and_methods_of_others_are_not_recorded():
+    network = MLPAutoencoder((6,)).build(4, 2)
+    hook = network.encoder[0].register_forward_hook(lambda *args: None)
+    assert not can_record(GPU, network)
+    hook.remove()
+    assert can_record(GPU, network)
+    network.encode = lambda x: x
+    assert not can_record(GPU, network)
+
+
+def test_a_thread_has_one_lane_on_a_device():
+    device, found = torch.device("cpu"), []
+    thread = threading.Thread(target=lambda: found.append(Lane.of(device)))
+    thread.start()
+    thread.join()
+    assert Lane.of(device) is Lane.of(device)
+    assert found[0] is not Lane.of(device)
+    with Lane.of(device).entered():
+        pass
 
 
 def test_recordings_do_not_outlive_their_phase(make_trainer, recordings, monkeypatch):
@@ -217,3 +267,54 @@ def test_targets_stay_in_their_place(make_trainer, recordings, monkeypatch):
     progress.train()
     assert len(places_seen) == 1
     assert recordings.made == 1
+
+
+def losses_of(make_trainer, objectives):
+    trainer = make_trainer()
+    phase = Phase("p", objectives, 4, SGD, refresh_every=2)
+    progress = _progress.PhaseProgress(trainer, phase)
+    progress.records = True
+    progress.begin()
+    return progress
+
+
+CLUSTERING = [
+    ClusterClassification,
+    Hardening,
+    HardKMeans,
+    MutualInformation,
+    RunningKMeans,
+    ScatterReduction,
+    SoftKMeans,
+    SoftRegularizedKMeans,
+]
+
+
+@pytest.mark.parametrize("kind", CLUSTERING)
+def test_a_refresh_changes_no_constants(make_trainer, kind):
+    objective = kind(3)
+    progress = losses_of(make_trainer, {objective: 1.0})
+    progress.refresh(progress.trainer.embed())
+    before = progress.losses.constants()
+    with torch.no_grad():
+        objective.centers += 1
+    progress.refresh(progress.trainer.embed())
+    assert progress.losses.constants() == before
+
+
+@pytest.mark.parametrize("change", ["factor", "number", "buffer", "target"])
+def test_constants_tell_what_a_recording_would_miss(make_trainer, change):
+    soft = SoftKMeans(3, annealing_epochs=2)
+    hardening = Hardening(3)
+    weights = {soft: 1.0, hardening: Ramp(1.0, 4)}
+    progress = losses_of(make_trainer, weights)
+    losses, before = progress.losses, progress.losses.constants()
+    if change == "factor":
+        losses.weigh(1)
+    elif change == "number":
+        soft.on_epoch(1)
+    elif change == "buffer":
+        hardening.centers = nn.Parameter(hardening.centers.detach().clone())
+    else:
+        losses.aim(hardening, losses.targets[hardening].clone())
+    assert losses.constants() != before
