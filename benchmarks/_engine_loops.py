@@ -3,6 +3,7 @@
 import copy
 import os
 import time
+from contextlib import ExitStack
 
 import numpy as np
 import torch
@@ -117,6 +118,8 @@ class EngineLoop:
         progress.train()
         self.seconds_to_start = observer.began - start
         self.net = progress.net
+        self.recording = ExitStack()
+        self.recording.enter_context(self.net.recording())
         generator = trainer.streams.generator("batches/further")
         self.batches = ShuffledBatches(trainer.x, batch_size, generator)
 

@@ -1,15 +1,27 @@
 """Every estimator: copies answer the same, and no more is kept than needed."""
 
 import copy
+import gc
 import pickle
+import weakref
 from dataclasses import fields, is_dataclass
 
 import joblib
 import numpy as np
 import pytest
 import torch
-from estimators import N_SAMPLES, X, bits, each_estimator, fitted, fresh
+from estimators import (
+    N_SAMPLES,
+    X,
+    bits,
+    each_estimator,
+    each_network,
+    fitted,
+    fresh,
+)
 from sklearn.base import clone
+
+from skdeepcluster.engine import Trainer
 
 
 def through_joblib(model, folder):
@@ -101,3 +113,25 @@ def test_a_pickle_grows_by_the_labels_only(estimator):
     small, large = size(1), size(4)
     assert small < 20_000
     assert large - small < 3 * N_SAMPLES * (4 + 4) + 500
+
+
+@each_network
+def test_the_rows_of_a_fit_go_with_it(estimator, monkeypatch):
+    """At once, not when Python next looks for garbage: they may be gigabytes."""
+    kept = []
+    make = Trainer.__init__
+
+    def weakly_kept(self, *args, **kwargs):
+        make(self, *args, **kwargs)
+        kept.append(weakref.ref(self))
+
+    monkeypatch.setattr(Trainer, "__init__", weakly_kept)
+    fitted(estimator)  # torch keeps frames of the first optimizer that it makes
+    model = fresh(estimator)
+    gc.collect()
+    gc.disable()
+    try:
+        model.fit(X)
+        assert kept and all(trainer() is None for trainer in kept)
+    finally:
+        gc.enable()

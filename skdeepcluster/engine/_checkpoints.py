@@ -145,6 +145,8 @@ class Checkpoints:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        # A cycle, in which all rows would wait for the next garbage collection.
+        vars(self).pop("_trainer", None)
         if self.path is None:
             return
         ended = kind is None or issubclass(kind, TrainingDivergedError)

@@ -95,7 +95,7 @@ class PhaseNet(NeuralNet):
         self.after_epoch = after_epoch
         self.group = group
         self.record = record
-        self.take: Step = self._take
+        self.recorder: Recorder | None = None
 
     def train(
         self, batches: Any, epochs: int, earlier: dict[str, Any] | None = None
@@ -108,7 +108,7 @@ class PhaseNet(NeuralNet):
         self.steps = 0
         if earlier is not None:
             self._restore(earlier)
-        with self._recording():
+        with self.recording():
             try:
                 self.fit_loop(batches, epochs=epochs - len(self.history))
             except EndOfPhase:
@@ -116,16 +116,17 @@ class PhaseNet(NeuralNet):
         return self
 
     @contextmanager
-    def _recording(self) -> Iterator[None]:
+    def recording(self) -> Iterator[None]:
         """Context in which steps are recorded, if they can be."""
         if self.record is None:
             yield
             return
-        self.take = recorder = self.record(self._take, self.optimizer_)
+        self.recorder = self.record(self._take, self.optimizer_)
         try:
             yield
         finally:
-            recorder.forget()
+            self.recorder.forget()
+            self.recorder = None
 
     def state(self) -> dict[str, Any]:
         """What the next epoch goes on from, beside weights and random generators."""
@@ -163,7 +164,8 @@ class PhaseNet(NeuralNet):
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Take one step, or replay it."""
-        return {"loss": self.take(batch), "y_pred": None}
+        take = self.recorder or self._take
+        return {"loss": take(batch), "y_pred": None}
 
     def _take(self, batch: Any) -> Tensor:
         loss: Tensor = super().train_step(batch)["loss"]

@@ -124,6 +124,8 @@ class Trainer:
                     progress.train()
         except TrainingDivergedError as error:
             raise progress.diverged() from error
+        finally:
+            progress.net = None  # a cycle, in which all rows would wait for a collection
         self.observer.note("%s: %s", phase.name, progress.summary())
         return progress.history
 
