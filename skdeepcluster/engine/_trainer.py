@@ -125,7 +125,7 @@ class Trainer:
         except TrainingDivergedError as error:
             raise progress.diverged() from error
         finally:
-            progress.net = None  # a cycle, in which all rows would wait for a collection
+            progress.net = None  # the other half of a cycle with all rows
         self.observer.note("%s: %s", phase.name, progress.summary())
         return progress.history
 
