@@ -29,6 +29,7 @@ from stores import Store
 from skdeepcluster import DCN, DEC, DEKM, IDEC, MIADM, SphericalKMeans
 from skdeepcluster.architectures import ConvAutoencoder, UnpoolingAutoencoder
 from skdeepcluster.engine import Compute, _progress, _recording
+from skdeepcluster.engine._lanes import Lane
 from skdeepcluster.kmeans import kmeans
 from skdeepcluster.objectives import Reconstruction
 from skdeepcluster.utils import _stored
@@ -142,6 +143,7 @@ def test_replayed_noise_is_drawn_anew(method, counted, monkeypatch):
 
 def test_what_cannot_be_recorded_is_taken_step_by_step(monkeypatch, counted):
     """A loss that asks for a value of the device in every step."""
+    monkeypatch.setattr(Lane.of(torch.device(DEVICE)), "records", True)
     params = {**TINY, "batch_size": 8, "max_iter": 4, "pretraining": "layerwise"}
     model = DCN(3, **params, device=DEVICE, random_state=0)
     expected = copy.deepcopy(model).fit(X)
@@ -158,6 +160,7 @@ def test_what_cannot_be_recorded_is_taken_step_by_step(monkeypatch, counted):
     found = copy.deepcopy(model).fit(X)
     assert counted.made == 0
     np.testing.assert_allclose(found.transform(X), expected.transform(X), **CLOSE)
+    assert not Lane.of(torch.device(DEVICE)).records
     torch.cuda.empty_cache()
 
 
