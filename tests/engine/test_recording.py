@@ -318,3 +318,39 @@ def test_constants_tell_what_a_recording_would_miss(make_trainer, change):
     else:
         losses.aim(hardening, losses.targets[hardening].clone())
     assert losses.constants() != before
+
+
+def test_targets_in_place_leave_those_of_the_objective(make_trainer):
+    objective = Hardening(3)
+    losses = losses_of(make_trainer, {objective: 1.0}).losses
+    handed_out, later = torch.zeros(5, 3), torch.ones(5, 3)
+    losses.aim(objective, handed_out, in_place=True)
+    held = losses.targets[objective]
+    losses.aim(objective, later, in_place=True)
+    assert losses.targets[objective] is held
+    assert torch.equal(held, later) and not handed_out.any()
+
+
+class Repeating:
+    """In place of a lane: its graphs repeat the sums of what lies where it lay."""
+
+    def record(self, function, generators):
+        self.answer, self.function = function(), function
+        return self, self.answer
+
+    def replay(self):
+        self.answer.copy_(self.function())
+
+
+def test_a_replay_is_of_its_batch_and_its_loss_stays():
+    index = torch.arange(2)
+    first = torch.tensor([1.0, 2.0]), index
+    recording = _recording.Recording(
+        lambda batch: batch[0].sum() + batch[1].sum(), first, [], Repeating()
+    )
+    losses = [
+        recording.replay((torch.tensor([value, 0.0]), index + shift))
+        for value, shift in ((5.0, 0), (7.0, 10))
+    ]
+    assert [loss.item() for loss in losses] == [6.0, 28.0]
+    assert first[0].tolist() == [1.0, 2.0]
