@@ -118,7 +118,7 @@ class EngineLoop:
         progress.train()
         self.seconds_to_start = observer.began - start
         self.net = progress.net
-        self.recording = ExitStack()
+        self.recording = ExitStack()  # of all blocks, not of each
         self.recording.enter_context(self.net.recording())
         generator = trainer.streams.generator("batches/further")
         self.batches = ShuffledBatches(trainer.x, batch_size, generator)

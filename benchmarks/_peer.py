@@ -104,8 +104,8 @@ def fit_in_process(python, package, data, settings, threads):
     script = Path(__file__).with_name("_peer_fit.py")
     environment = thread_environment(threads, settings["device"])
     if package == "skdeepcluster":
-        found = environment.get("PYTHONPATH", "").split(os.pathsep)
-        environment["PYTHONPATH"] = os.pathsep.join([str(script.parents[1]), *found])
+        folders = [str(script.parents[1]), environment.get("PYTHONPATH")]
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, folders))
     with tempfile.TemporaryDirectory() as folder:
         output = str(Path(folder) / "fit.npz")
         command = [python, str(script), package, data, json.dumps(settings), output]

@@ -3,7 +3,6 @@
 import copy
 import gc
 import pickle
-import weakref
 from dataclasses import fields, is_dataclass
 
 import joblib
@@ -20,6 +19,7 @@ from estimators import (
     fresh,
 )
 from sklearn.base import clone
+from weakly import kept_of
 
 from skdeepcluster.engine import Trainer
 
@@ -118,14 +118,7 @@ def test_a_pickle_grows_by_the_labels_only(estimator):
 @each_network
 def test_the_rows_of_a_fit_go_with_it(estimator, monkeypatch):
     """At once, not when Python next looks for garbage: they may be gigabytes."""
-    kept = []
-    make = Trainer.__init__
-
-    def weakly_kept(self, *args, **kwargs):
-        make(self, *args, **kwargs)
-        kept.append(weakref.ref(self))
-
-    monkeypatch.setattr(Trainer, "__init__", weakly_kept)
+    kept = kept_of(monkeypatch, Trainer)
     fitted(estimator)  # torch keeps frames of the first optimizer that it makes
     model = fresh(estimator)
     gc.collect()

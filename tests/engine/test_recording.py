@@ -7,6 +7,7 @@ import pytest
 import torch
 from estimators import NETWORKS, X, bits, each, fresh, known, name_of
 from torch import nn
+from weakly import kept_of
 
 from skdeepcluster.architectures import MLPAutoencoder, UnpoolingAutoencoder
 from skdeepcluster.engine import OptimizerSpec, Phase, Ramp, _progress, _recording
@@ -221,14 +222,7 @@ def test_a_thread_has_one_lane_on_a_device():
 
 def test_recordings_do_not_outlive_their_phase(make_trainer, recordings, monkeypatch):
     monkeypatch.setattr(_progress, "can_record", lambda device, *modules: True)
-    kept = []
-    make = TakenAgain.__init__
-
-    def weakly_kept(self, *args):
-        make(self, *args)
-        kept.append(weakref.ref(self))
-
-    monkeypatch.setattr(TakenAgain, "__init__", weakly_kept)
+    kept = kept_of(monkeypatch, TakenAgain)
     progress = _progress.PhaseProgress(
         make_trainer(), Phase("p", {Reconstruction(): 1.0}, 2, SGD)
     )
