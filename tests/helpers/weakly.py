@@ -7,9 +7,9 @@ def kept_of(patch, owner):
     """References, that keep nothing alive, to all that a class makes from now on."""
     kept, make = [], owner.__init__
 
-    def __init__(self, *args, **kwargs):
+    def make_and_note(self, *args, **kwargs):
         make(self, *args, **kwargs)
         kept.append(weakref.ref(self))
 
-    patch.setattr(owner, "__init__", __init__)
+    patch.setattr(owner, "__init__", make_and_note)
     return kept
