@@ -18,6 +18,14 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 VARIABLE = "SKDEEPCLUSTER_DATA"
 
+# Units of the files: multiplying by them undoes the scaling of `load`.
+UNITS = {
+    **dict.fromkeys(["digits", "optdigits"], 16),
+    **dict.fromkeys(["mnist", "mnist10k", "mnist-test", "usps"], 255),
+    **dict.fromkeys(["coil20", "coil20-128"], 255),
+    "pendigits": 100,
+}
+
 
 def load(name, *, dense=False):
     """Load a data set.
@@ -45,6 +53,14 @@ def load(name, *, dense=False):
     else:
         X = X.reshape(len(X), -1)
     return X.astype(np.float32), np.asarray(y, dtype=np.intp)
+
+
+def load_raw(name):
+    """Rows in the units of their files, float32, and classes."""
+    X, y = load(name, dense=True)
+    if name in UNITS:
+        X = np.rint(X.astype(np.float64) * UNITS[name]).astype(np.float32)
+    return X, y
 
 
 def _read(file):

@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks._data import load, thread_environment
 from benchmarks._engine_loops import EMBEDDING_SIZE, HIDDEN
 from benchmarks._rows import Rows
-from benchmarks.paper_tables import scores, spread
+from benchmarks._scores import scores, spread
 from skdeepcluster.engine import Scaling
 
 # ClustPy's name -> ours.

@@ -2,8 +2,6 @@
 
 import json
 
-from benchmarks.paper_tables import append
-
 
 class Rows:
     """Dictionaries, each known by its part of the benchmark and its settings.
@@ -32,3 +30,10 @@ class Rows:
         self._rows.append(row)
         if self.path is not None:
             append(self.path, row)
+
+
+def append(path, row):
+    """Add one line, in one write, so that processes do not mix theirs."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "ab", buffering=0) as file:
+        file.write((json.dumps(row) + "\n").encode())

@@ -7,8 +7,8 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
+from benchmarks._scores import scores, spread
 from benchmarks._spherical_data import mean_cosine, quality_rows, re0_counts
-from benchmarks.paper_tables import scores, spread
 from skdeepcluster import SphericalKMeans
 
 EXPLANATION = """\

@@ -33,12 +33,12 @@ from pathlib import Path
 
 import torch
 
+from benchmarks._arguments import parse_parameter
 from benchmarks._engine_loops import NETWORKS, SPECS
 from benchmarks._engine_profile import report_profile
 from benchmarks._engine_steps import EARLY, report_late, report_steps
 from benchmarks._machine import describe
 from benchmarks._peer import METHODS, report_peer
-from benchmarks.paper_tables import parse_parameter
 
 
 def parse_arguments(arguments=None):

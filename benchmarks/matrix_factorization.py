@@ -22,7 +22,7 @@ import torch
 from sklearn.cluster import KMeans
 
 from benchmarks._data import load
-from benchmarks.paper_tables import spread
+from benchmarks._scores import spread
 from skdeepcluster import MatrixFactorizationKMeans
 from skdeepcluster.kmeans import lloyd
 

@@ -35,7 +35,7 @@ from sklearn.metrics import normalized_mutual_info_score
 
 from benchmarks._data import load, thread_environment
 from benchmarks._memory import Peak, limit_private_memory, status
-from benchmarks.paper_tables import spread
+from benchmarks._scores import spread
 from skdeepcluster import DEC, SphericalKMeans
 from skdeepcluster.metrics import clustering_accuracy
 

@@ -34,7 +34,7 @@ import torch
 from sklearn.metrics import normalized_mutual_info_score
 
 from benchmarks._data import load
-from benchmarks.paper_tables import spread
+from benchmarks._scores import spread
 from skdeepcluster import DEC, DEKM, SphericalKMeans
 from skdeepcluster.metrics import clustering_accuracy
 
