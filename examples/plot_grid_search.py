@@ -2,9 +2,9 @@
 Choose the embedding size without labels
 ========================================
 
-A grid search needs no ``scoring`` and no labels: ``score`` of every clusterer here
-says how well the partition respects the neighbourhoods of the rows it is given, so it
-can be compared between embedding sizes.
+A grid search needs no ``scoring`` and no labels: ``score`` of every clusterer with
+a network says how well the partition respects the neighbourhoods of the rows it is
+given, so it can be compared between embedding sizes.
 """
 
 from tempfile import TemporaryDirectory

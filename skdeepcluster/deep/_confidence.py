@@ -25,7 +25,7 @@ class ConfidenceMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows to classify.
 
         Returns
@@ -36,7 +36,9 @@ class ConfidenceMixin:
             the probabilities.
         """
         check_is_fitted(self)
-        X = self._validate_new_data(X)
+        return self._confidence_of(self._validate_new_data(X))
+
+    def _confidence_of(self, X):
         return check_answers(self._infer(self.objective_.confidence, X))
 
     def predict_with_reject(self, X, *, threshold=0.5, reject_label=-1):
@@ -44,7 +46,7 @@ class ConfidenceMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows to classify.
         threshold : float, default=0.5
             Rows whose confidence in their class is smaller are rejected; from 0, which
@@ -69,10 +71,10 @@ class ConfidenceMixin:
             )
         X = self._validate_new_data(X)
         numbers = self._assignments(X).argmax(axis=1)
-        sure = self.confidence(X)[np.arange(len(X)), numbers] >= threshold
+        confidence = self._confidence_of(X)[np.arange(len(numbers)), numbers]
         labels = self.classes_.astype(_common_dtype(self.classes_, reject_label))
         labels = labels[numbers]
-        labels[~sure] = reject_label
+        labels[confidence < threshold] = reject_label
         return labels
 
     def margin(self, X):
@@ -80,7 +82,7 @@ class ConfidenceMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows to classify.
 
         Returns
@@ -104,7 +106,7 @@ class ConfidenceMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows to classify.
         lipschitz : float, default=None
             L, a Lipschitz constant of ``transform``. None takes the product of the

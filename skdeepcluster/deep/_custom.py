@@ -32,8 +32,9 @@ class DeepClustering(BaseDeepClusterer):
         L = \sum_m \lambda_m L_c^{(m)} + \rho L_{\mathrm{reconstruction}}
         + \sigma L_{\mathrm{augmentation}}
 
-    The published methods are points of this space, and this class with their settings
-    gives their labels, bit for bit. The defaults are those of :class:`IDEC`.
+    The methods of the autoencoder family are points of this space, and this class with
+    their settings gives their labels, bit for bit. The defaults are those of
+    :class:`IDEC`.
 
     Parameters
     ----------

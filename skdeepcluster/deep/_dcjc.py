@@ -17,7 +17,7 @@ class DCJC(BaseDeepClusterer):
 
     The case study of the taxonomy [1]_: pretrain an autoencoder, let reconstruction and
     cluster assignment hardening shape its embedding together, and cluster the result
-    from scratch.
+    from scratch, by k-means or what `init` names.
 
     .. math::
 
@@ -41,7 +41,7 @@ class DCJC(BaseDeepClusterer):
     {update_interval}
     {tol}
     {batch_size}
-    {learning_rate}
+    {dcjc_learning_rate}
     {init}
     {n_init}
     {engine}

@@ -36,11 +36,13 @@ class DeepKMeans(BaseDeepClusterer):
     {architecture}
     alpha : float or "annealing", default=1000.0
         Inverse temperature. A number is held fixed after pretraining. "annealing"
-        starts without pretraining, from random centres, and lets alpha grow through 40
-        values, each for an equal share of `max_iter` epochs (200 in the paper).
+        starts without pretraining, from random centres (unless `init` is not
+        "k-means"), and lets alpha grow through 40 values, each for an equal share of
+        `max_iter` epochs (200 in the paper).
     assignment : {"soft", "hard"}, default="soft"
         "hard" is the limit of infinite `alpha`: the distance to the nearest centre,
-        the k-means loss of the taxonomy. There is no ``predict_proba`` then.
+        the k-means loss of the taxonomy. There is no ``predict_proba`` then, a number
+        in `alpha` is not used and "annealing" is an error.
     clustering_weight : float, default=1.0
         :math:`\lambda`, beside a reconstruction that is summed over the features.
     {pretraining}

@@ -42,7 +42,7 @@ class DEKM(BaseDeepClusterer):
         steps (over one update interval, where that is longer). Not looked at in the
         first epoch. The paper has 1e-3, its code 5e-3.
     {batch_size}
-    {adam_learning_rate}
+    {dekm_learning_rate}
     {init}
     n_init : int, default=20
         Restarts of the first k-means (100 in the authors' code). Later ones start from

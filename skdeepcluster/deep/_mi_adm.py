@@ -46,9 +46,9 @@ class MIADM(BaseDiscriminativeClusterer):
     {pretraining}
     {max_iter}
     {epoch_interval}
-    {tol}
+    {discriminative_tol}
     {batch_size}
-    {adam_learning_rate}
+    {discriminative_learning_rate}
     {init}
     {n_init}
     {engine}

@@ -48,9 +48,9 @@ class SRKMeans(BaseDiscriminativeClusterer):
     {pretraining}
     {max_iter}
     {epoch_interval}
-    {tol}
+    {discriminative_tol}
     {batch_size}
-    {adam_learning_rate}
+    {discriminative_learning_rate}
     {init}
     {n_init}
     {engine}

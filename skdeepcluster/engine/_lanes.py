@@ -70,11 +70,11 @@ class Lane:
 
         To be called in the context; nothing is computed.
         """
-        if self._anchor is None:
-            self._pool = torch.cuda.graph_pool_handle()
-            # Memory can be used again as long as any recording has it.
-            self._anchor, _ = self._captured(self._least, ())
         try:
+            if self._anchor is None:
+                self._pool = torch.cuda.graph_pool_handle()
+                # Memory can be used again as long as any recording has it.
+                self._anchor, _ = self._captured(self._least, ())
             return self._captured(function, generators)
         except RuntimeError:
             self.records = False

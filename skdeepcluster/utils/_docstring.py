@@ -40,6 +40,22 @@ verbose : int, default=0
     where logging is not set up).
 """
 
+_LIMIT = """ Beside a reconstruction that of "sgd" is
+    limited to what is stable on these data: to the default rate of pretraining, divided
+    by the weight of the reconstruction, and by the number of features where it is a
+    sum."""
+
+
+def _learning_rate(rate: str, optimizer: str, limit: str = "") -> str:
+    return f"""
+learning_rate : float, default={rate}
+    Learning rate of the clustering phase.{limit}
+optimizer : {{"sgd", "adam"}}, default="{optimizer}"
+    Optimizer of the clustering phase; "sgd" has momentum 0.9. With "adam" learning
+    rates of 1e-4 to 1e-3 are usual.
+"""
+
+
 _PARAMETERS = {
     "n_clusters": """
 n_clusters : int, default=8
@@ -117,39 +133,22 @@ tol : float, default=1e-3
     The clustering phase ends when a smaller share of the labels changes over 140 steps
     (over one update interval, where that is longer). Not looked at in the first epoch.
 """,
+    "discriminative_tol": """
+tol : float, default=1e-3
+    The clustering phase ends when a smaller share of the labels changes over 140 steps
+    (over one update interval, where that is longer). Not looked at before the epoch
+    after the warm-up is over.
+""",
     "batch_size": """
 batch_size : int, default=256
     Rows per optimizer step; all rows where there are fewer.
 """,
-    "learning_rate": """
-learning_rate : float, default=0.01
-    Learning rate of the clustering phase.
-optimizer : {"sgd", "adam"}, default="sgd"
-    Optimizer of the clustering phase; "sgd" has momentum 0.9. With "adam" a learning
-    rate of 1e-4 is usual.
-""",
-    "limited_learning_rate": """
-learning_rate : float, default=0.1
-    Learning rate of the clustering phase. Beside a reconstruction that of "sgd" is
-    limited to what is stable on these data: to the default rate of pretraining.
-optimizer : {"sgd", "adam"}, default="sgd"
-    Optimizer of the clustering phase; "sgd" has momentum 0.9. With "adam" learning
-    rates of 1e-4 to 1e-3 are usual.
-""",
-    "dcn_learning_rate": """
-learning_rate : float, default=1e-4
-    Learning rate of the clustering phase. Beside a reconstruction that of "sgd" is
-    limited to what is stable on these data: to the default rate of pretraining.
-optimizer : {"sgd", "adam"}, default="adam"
-    Optimizer of the clustering phase; "sgd" has momentum 0.9. With "adam" learning
-    rates of 1e-4 to 1e-3 are usual.
-""",
-    "adam_learning_rate": """
-learning_rate : float, default=1e-3
-    Learning rate of the clustering phase.
-optimizer : {"sgd", "adam"}, default="adam"
-    Optimizer of the clustering phase; "sgd" has momentum 0.9.
-""",
+    "learning_rate": _learning_rate("0.01", "sgd"),
+    "dcjc_learning_rate": _learning_rate("0.01", "sgd", _LIMIT),
+    "limited_learning_rate": _learning_rate("0.1", "sgd", _LIMIT),
+    "dcn_learning_rate": _learning_rate("1e-4", "adam", _LIMIT),
+    "dekm_learning_rate": _learning_rate("1e-3", "adam"),
+    "discriminative_learning_rate": _learning_rate("1e-3", "adam", _LIMIT),
     "assignment_interval": """
 update_interval : int or "auto", default="auto"
     Optimizer steps between two assignments of all rows. "auto" takes 140, or one epoch
@@ -197,9 +196,10 @@ warm_start : bool, default=False
     Whether another call of `fit` goes on from the one before: with its network and
     scaling, with as many epochs of pretraining as `pretrain_epochs` is more than the
     network has had, and with its clusters, for up to `max_iter` further epochs. The
-    rows may be others, of the same features. "auto" adds no pretraining. Optimizers
-    and annealing begin again; `architecture`, `hidden_layer_sizes`, `pretrained` and
-    `memory` are not used.
+    rows may be others, of the same features. "auto" adds no pretraining to a network
+    that has had some, and with `pretrained` none is ever added. Optimizers and
+    annealing begin again; `architecture`, `hidden_layer_sizes` and `memory` are not
+    used.
 """
     + _CHECKPOINT_DIR.lstrip()
     + _SHARD.lstrip()
@@ -248,7 +248,9 @@ n_iter_ : int
     Epochs of the clustering phase that were run, the last one perhaps in part.
 history_ : dict
     Per phase a dict of plain lists: ``"loss"`` per epoch and, for the clustering
-    phase, ``"update_step"`` and ``"label_change"`` per update.
+    phase, ``"update_step"`` and ``"label_change"`` per update;
+    ``"reclustering"``, where there is one, has ``"label_change"`` alone, and layer-wise
+    pretraining also ``"layer_loss"``, a list per pair of layers.
 module_ : torch.nn.Module
     The trained network, on the CPU; it takes X as scaled inside.
 objective_ : torch.nn.Module

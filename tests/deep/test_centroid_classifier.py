@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 from sklearn.base import clone
 from sklearn.datasets import load_digits, make_blobs
 from sklearn.exceptions import NotFittedError
@@ -408,6 +409,19 @@ def test_labels_of_rejected_rows(names, label, dtype, expected):
 def test_a_label_that_unsigned_classes_cannot_hold():
     model = fitted(y=Y.astype(np.uint8))
     assert model.predict_with_reject(1e3 * X[:2]).tolist() == [-1, -1]
+
+
+def frame(X):
+    return pd.DataFrame(X, columns=list("abcd"))
+
+
+@pytest.mark.parametrize("kind", [sp.csr_array, sp.csc_matrix, frame])
+def test_rejection_takes_what_fit_takes(kind):
+    rows = np.round(X)
+    model, same = fitted(X=rows), fitted(X=kind(rows))
+    for name in ("confidence", "predict_with_reject", "margin", "certified_radius"):
+        expected, got = getattr(model, name)(rows), getattr(same, name)(kind(rows))
+        np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-5)
 
 
 def test_bad_arguments_of_rejection():

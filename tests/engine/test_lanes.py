@@ -72,6 +72,17 @@ def test_after_a_failure_generators_are_told_and_nothing_more_is_recorded(lane, 
     assert last.pool != failed.pool == anchor.pool
 
 
+def test_a_device_that_records_nothing_is_asked_once(lane, monkeypatch):
+    def refuse(self, pool, capture_error_mode):
+        raise RuntimeError("not supported")
+
+    monkeypatch.setattr(Graph, "capture_begin", refuse)
+    with pytest.raises(RuntimeError, match="not supported"):
+        lane.record(lambda: torch.ones(()), [])
+    assert not lane.records
+    assert gc.isenabled() and not _lanes._CAPTURING.locked()
+
+
 def test_other_errors_end_the_recording_and_go_on(lane):
     def interrupted():
         raise KeyboardInterrupt
