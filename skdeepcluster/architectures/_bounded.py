@@ -32,8 +32,8 @@ class BoundedEmbedding(nn.Module):
     def __init__(self, network: nn.Module, scale: float = 1.0) -> None:
         super().__init__()
         self.network = network
-        self.squeeze = nn.Sequential(_Times(1 / scale), nn.Tanh())
-        self.stretch = _Times(scale)
+        self.squeeze = nn.Sequential(Times(1 / scale), nn.Tanh())
+        self.stretch = Times(scale)
 
     def encode(self, x: Tensor) -> Tensor:
         """Map (b, n_features) to (b, embedding_size), in [-1, 1]."""
@@ -56,13 +56,17 @@ class BoundedEmbedding(nn.Module):
         return bounded
 
 
-class _Times(nn.Module):
+class Times(nn.Module):
+    """Multiplies by a number."""
+
     def __init__(self, factor: float) -> None:
         super().__init__()
         self.factor = factor
 
     def forward(self, x: Tensor) -> Tensor:
+        """`x` times the factor."""
         return x * self.factor
 
     def extra_repr(self) -> str:
+        """The factor, for ``repr``."""
         return f"factor={self.factor}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+from contextlib import contextmanager
 from numbers import Integral, Real
 
 import torch
@@ -108,11 +109,12 @@ class BaseDeepEstimator(
         """Rows to learn from; `whole` is whether X are all rows there are."""
         return TrainingRows.of(X, sample_weight, self.batch_size, whole=whole)
 
-    def _shared(self, rows, group):
+    def _shared(self, rows, group, y=None):
         """The rows of this process, where several fit together."""
         if group.size == 1:
             return rows
-        check_agreement(rows.X, self.shard, self.batch_size, group)
+        others = rows.weight, rows.place, y
+        check_agreement(self, rows.X, others, self.batch_size, group)
         rows = rows.shared(self.shard, group)
         self._check_n_samples(rows.n_rows)
         return rows
@@ -121,7 +123,7 @@ class BaseDeepEstimator(
         """Fit on valid `rows`; callbacks see them as they came, `raw`."""
         observer = Observer(self, raw, y, init_callback_context(self))
         verbose = self.verbose if rows.group.rank == 0 else 0
-        with verbosity(verbose), rows.group.left_on_error():
+        with verbosity(verbose), rows.group.left_on_error(), _learning():
             observer.fit_begins()
             trainer = self._make_trainer(rows, observer)
             with trainer.checkpoints:
@@ -167,8 +169,10 @@ class BaseDeepEstimator(
         if last is not None:
             return last.copy_network(X.shape[1], self.embedding_size)
         if self.pretrained is not None:
+            names = getattr(self, "feature_names_in_", None)
+            size = self.embedding_size
             return copy_pretrained(
-                self.pretrained, X.shape[1], self.embedding_size, self._decodes
+                self.pretrained, X.shape[1], names, size, self._decodes
             )
         network = build_network(
             self.architecture,
@@ -265,6 +269,13 @@ class BaseDeepEstimator(
             "module_": _on_host(trainer.network),
             "objective_": _on_host(objective),
         }
+
+
+@contextmanager
+def _learning():
+    """Context in which torch keeps what gradients need, whatever the caller's."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
 
 
 def _on_host(module):

@@ -247,6 +247,8 @@ class CentroidClassifier(ConfidenceMixin, BaseDeepClassifier):
         return attributes
 
     def _finish(self, trainer, objective, rows):
+        for name in ("centroids_", "gamma_"):
+            vars(self).pop(name, None)  # of an earlier fit
         super()._finish(trainer, objective, rows)
         if self.loss != "softmax":
             self.centroids_ = self.centroids_.astype(rows.X.dtype)

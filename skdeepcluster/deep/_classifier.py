@@ -78,7 +78,7 @@ class BaseDeepClassifier(ClassifierMixin, BaseDeepEstimator):
             rows = TrainingRows.of(X, sample_weight, size, codes, whole=whole)
             y = rows.gather(y)
         y = y if whole else np.concatenate(group.each(y))
-        rows = self._shared(rows, group)
+        rows = self._shared(rows, group, y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(

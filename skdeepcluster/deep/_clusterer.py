@@ -105,8 +105,16 @@ class BaseDeepClusterer(
         return phase
 
     def _training_rows(self, X, sample_weight, whole):
-        k, size = self.n_clusters, self.batch_size
-        rows = TrainingRows.of(X, sample_weight, size, at_least=k, whole=whole)
+        k = self.n_clusters
+        rows = TrainingRows.of(
+            X,
+            sample_weight,
+            self.batch_size,
+            at_least=k,
+            whole=whole,
+            # What a user's clusterer finds depends on how often a row is there.
+            merges=isinstance(self.init, str),
+        )
         if whole and rows.X.shape[0] < k:
             raise ValueError(
                 f"The rows with a positive sample_weight should be >= n_clusters={k}, "

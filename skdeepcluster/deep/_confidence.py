@@ -8,13 +8,18 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skdeepcluster.architectures import GeneratorDropout
+from skdeepcluster.architectures._bounded import Times
 from skdeepcluster.architectures._identity import IdentityModule
 from skdeepcluster.deep._encoder import Encoder
 from skdeepcluster.deep._inference import check_answers
 from skdeepcluster.theory import lipschitz_bound
 
-# Outside of training these change nothing.
-_CONSTANTS = {GeneratorDropout: 1.0, IdentityModule: 1.0}
+# Bounds of layers of the package's own, outside of training.
+_CONSTANTS = {
+    GeneratorDropout: 1.0,
+    IdentityModule: 1.0,
+    Times: lambda layer, shape: abs(layer.factor),
+}
 
 
 class ConfidenceMixin:

@@ -8,8 +8,11 @@ import numpy as np
 
 from skdeepcluster.architectures import BoundedEmbedding
 from skdeepcluster.deep._clusterer import BaseDeepClusterer
+from skdeepcluster.deep._inference import check_answers
+from skdeepcluster.deep._pretrained import unfrozen
 from skdeepcluster.engine import label_change
 from skdeepcluster.objectives import LayerwiseReconstruction
+from skdeepcluster.utils._group import Shard
 from skdeepcluster.utils._sklearn import Interval, StrOptions
 
 # Of the embedding that a bounded one is made of: so far it stays almost linear.
@@ -58,14 +61,19 @@ class BaseDiscriminativeClusterer(BaseDeepClusterer):
         fixed = next(network.parameters(), None) is None
         if fixed or isinstance(network, BoundedEmbedding):
             return scaling, network
-        return scaling, BoundedEmbedding(network, self._embedding_scale(rows.X))
+        return scaling, BoundedEmbedding(network, self._embedding_scale(rows))
 
-    def _embedding_scale(self, X):
+    def _embedding_scale(self, rows):
         """Scale of an embedding that others have learnt; 1 for one to be learnt."""
         if self.pretrained is None:
             return 1.0
-        z = self.pretrained.transform(X[:: max(1, X.shape[0] // _SCALE_ROWS)])
-        return _HEADROOM * max(float(np.abs(z).max()), np.finfo(np.float32).tiny)
+        shard = rows.shard or Shard(rows.n_rows)
+        some, largest = rows.X[shard.evenly(_SCALE_ROWS)], 0.0
+        if some.shape[0]:
+            z = unfrozen(self.pretrained)._infer(lambda z: z, some)
+            largest = float(np.abs(check_answers(z)).max())
+        largest = max(rows.group.each(largest))
+        return _HEADROOM * max(largest, np.finfo(np.float32).tiny)
 
     def _representation(self):
         return {"bounded": True}

@@ -12,7 +12,12 @@ from skdeepcluster.deep._inference import EmbeddingMixin
 from skdeepcluster.engine import embedding_size_of
 
 
-def copy_pretrained(source, n_features, embedding_size, decodes):
+def unfrozen(source):
+    """The estimator within a `FrozenEstimator`, or `source` itself."""
+    return source.estimator if isinstance(source, FrozenEstimator) else source
+
+
+def copy_pretrained(source, n_features, names, embedding_size, decodes):
     """Scaling and network of a fitted estimator; the network is a copy that learns.
 
     Parameters
@@ -21,6 +26,8 @@ def copy_pretrained(source, n_features, embedding_size, decodes):
         The 'pretrained' parameter.
     n_features : int
         Of X.
+    names : ndarray of str or None
+        Of the features of X, where they have any.
     embedding_size : int or None
         What was asked for; None takes what there is.
     decodes : bool
@@ -31,8 +38,7 @@ def copy_pretrained(source, n_features, embedding_size, decodes):
     scaling : Scaling
     network : nn.Module
     """
-    if isinstance(source, FrozenEstimator):
-        source = source.estimator
+    source = unfrozen(source)
     if not isinstance(source, EmbeddingMixin):
         raise TypeError(
             "The 'pretrained' parameter must be a fitted deep estimator of this "
@@ -47,6 +53,12 @@ def copy_pretrained(source, n_features, embedding_size, decodes):
         raise ValueError(
             f"X has {n_features} features, but 'pretrained' was fitted with "
             f"{source.n_features_in_} features."
+        )
+    known = getattr(source, "feature_names_in_", None)
+    if names is not None and known is not None and list(names) != list(known):
+        raise ValueError(
+            "The feature names should match those that 'pretrained' was fitted with, "
+            f"in the same order. Got {list(names)}, fitted with {list(known)}."
         )
     network = trainable_copy(source.module_, n_features, embedding_size, "'pretrained'")
     if decodes and not hasattr(network, "decode"):

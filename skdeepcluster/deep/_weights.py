@@ -17,6 +17,8 @@ from skdeepcluster.utils._stored import StoredRows, neighbours
 
 # Rows that are not a dense array are compared as one, up to so many entries (128 MiB).
 _DENSE_ENTRIES = 2**24
+# Powers of two of weights that are brought nearer to 1.
+_FAR = 64
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,16 @@ class TrainingRows:
     shard: Shard | None = None
 
     @classmethod
-    def of(cls, X, sample_weight, batch_size, codes=None, at_least=1, whole=True):
+    def of(
+        cls,
+        X,
+        sample_weight,
+        batch_size,
+        codes=None,
+        at_least=1,
+        whole=True,
+        merges=True,
+    ):
         """Leave out rows without weight, and merge equal ones where nothing is lost.
 
         Where all distinct rows fit into one batch, every step sees all of them. Then
@@ -66,17 +77,21 @@ class TrainingRows:
             Rows that must be left; where merging leaves fewer, all stay.
         whole : bool, default=True
             Whether these are all rows; a part of them is not merged.
+        merges : bool, default=True
+            Whether equal rows may be merged.
         """
         given, place, weight, unit = X, np.arange(X.shape[0]), None, 1.0
         if sample_weight is not None:
             weight = checked_weight(sample_weight, X)
+            if whole:
+                weight, unit = _in_reach(weight)
             place = np.where(weight > 0, np.cumsum(weight > 0) - 1, -1)
             X, weight = _rows_with(X, weight > 0), weight[weight > 0]
             codes = None if codes is None else codes[place >= 0]
             if whole and np.ptp(weight) == 0:
-                weight, unit = None, float(weight[0]) if len(weight) else 1.0
-        if not whole:
-            return cls(given, X, weight, place)
+                weight, unit = None, unit * float(weight[0])
+        if not (whole and merges):
+            return cls(given, X, weight, place, unit)
         first, kind = _distinct(X, codes, batch_size)
         nothing_to_merge = weight is None and len(first) == X.shape[0]
         if nothing_to_merge or len(first) < at_least:
@@ -114,12 +129,13 @@ class TrainingRows:
             X = neighbours(self.X, part_of(self.X.shape[0], group))
             return replace(self, X=X, shard=Shard(X.shape[0], group))
         own = Shard(self.X.shape[0], group)
-        weight = self.weight
+        weight, unit = self.weight, self.unit
         if any(group.each(weight is not None)):
             weight = np.ones(self.X.shape[0]) if weight is None else weight
             weight = group.concat(torch.from_numpy(weight)).numpy()
+            weight, unit = _in_reach(weight)
         place = np.where(self.place < 0, -1, self.place + own.start)
-        return replace(self, weight=weight, place=place, shard=own)
+        return replace(self, weight=weight, place=place, shard=own, unit=unit)
 
     def spread(self, values, missing):
         """`values` of the m rows as those of the user's, `missing` where left out."""
@@ -141,6 +157,17 @@ class TrainingRows:
         known = self.place >= 0
         gathered[self.place[known]] = values[known]
         return gathered
+
+
+def _in_reach(weight):
+    """Weights that float32 holds, sums included, and what 1 was: a power of two.
+
+    Only ratios count, and nothing is rounded.
+    """
+    exponent = int(np.frexp(weight.max(initial=0.0))[1])
+    if abs(exponent) < _FAR:
+        return weight, 1.0
+    return np.ldexp(weight, 1 - exponent), float(np.ldexp(1.0, exponent - 1))
 
 
 def _rows_with(X, keep):

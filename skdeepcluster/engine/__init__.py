@@ -11,7 +11,9 @@ from skdeepcluster.engine._devices import (
 )
 from skdeepcluster.engine._distributed import group_of
 from skdeepcluster.engine._fingerprints import (
+    cache_key,
     circumstances,
+    class_path,
     data_in_words,
     in_words,
 )
@@ -19,8 +21,6 @@ from skdeepcluster.engine._inference import blocks_of, map_blocks
 from skdeepcluster.engine._net import TrainingDivergedError
 from skdeepcluster.engine._network import (
     build_network,
-    cache_key,
-    class_path,
     embedding_size_of,
 )
 from skdeepcluster.engine._phases import (

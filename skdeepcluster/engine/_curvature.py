@@ -127,11 +127,14 @@ def largest_eigenvalue(
 ) -> float:
     """Largest eigenvalue of the second moments of (evenly spaced) rows of `x`."""
     shard = shard or Shard(len(x))
-    step = max(1, shard.total // _CURVATURE_ROWS)
-    every = slice(-shard.start % step, None, step)
+    every = shard.evenly(_CURVATURE_ROWS)
     heavy = None if weight is None else weight[every].cpu().double()
     rows = _sample(x, every, heavy)
-    n_rows = -(-shard.total // step)
+    total = float(-(-shard.total // shard.spacing(_CURVATURE_ROWS)))
+    if heavy is not None:
+        total = float(shard.group.sum(heavy.sum()))
+    if total == 0:
+        return 0.0
     direction = _longest(rows, shard.group)
     value = 0.0
     for _ in range(_POWER_ITERATIONS):
@@ -139,9 +142,37 @@ def largest_eigenvalue(
         if norm == 0:
             return 0.0
         product = rows.moments_times(direction / norm)
-        direction = shard.group.sum(product) / n_rows
+        direction = shard.group.sum(product) / total
         value = float(direction.norm())
     return value
+
+
+@torch.no_grad()
+def heaviest_share(
+    x: Rows, batch_size: int, weight: Tensor | None = None, shard: Shard | None = None
+) -> float:
+    r"""What the heaviest row makes of :math:`\lambda / D` in a batch that has it.
+
+    On average it may hardly count, and yet overshoot by itself whenever it comes.
+
+    Parameters
+    ----------
+    x : Rows of shape (n_samples, n_features)
+    batch_size : int
+    weight : Tensor of shape (n_samples,), optional
+        Sample weights, of mean 1; nothing stands out without them.
+    shard : Shard, optional
+        Where other processes have rows, too.
+    """
+    if weight is None:
+        return 0.0
+    shard = shard or Shard(len(x))
+    share = 0.0
+    if len(weight):
+        first = int(weight.argmax())
+        row = x[slice(first, first + 1)].double()
+        share = float(weight[first]) * float(row.square().mean())
+    return max(shard.group.each(share)) / min(batch_size, shard.total)
 
 
 def _longest(rows: _DenseSample | _SparseSample, group: Group) -> Tensor:

@@ -9,22 +9,29 @@ from collections.abc import Mapping
 from functools import partial
 from inspect import isroutine
 from numbers import Integral, Real
+from types import CodeType, FunctionType, MethodType
 from typing import Any
 
 import joblib
 import numpy as np
 import scipy
+import scipy.sparse as sp
 import sklearn
 import torch
 from torch import nn
 
+from skdeepcluster.architectures import MLPAutoencoder
 from skdeepcluster.engine._devices import Compute
-from skdeepcluster.engine._network import class_path, data_hash
+from skdeepcluster.engine._random import RandomStreams
+from skdeepcluster.utils._stored import StoredRows
 
 #: Name -> what it was, in words; long things are a hash.
 Fingerprint = dict[str, str]
 
+# Part of the key of cached pretraining; raised when training gives other weights.
+_CACHE_FORMAT = 3
 _HASHED = "hash "
+_PLAIN = bool | int | float | complex | str | bytes
 _MODULE_PARTS = {"_parameters", "_buffers", "_modules"}
 
 
@@ -42,20 +49,53 @@ def circumstances(compute: Compute) -> Fingerprint:
     }
 
 
+def cache_key(
+    X: Any,
+    architecture: Any,
+    hidden_layer_sizes: tuple[int, ...],
+    embedding_size: int | None,
+    batch_size: int,
+    streams: RandomStreams,
+    compute: Compute,
+) -> dict[str, Any]:
+    """Everything that decides the result of pretraining, but its own parameters."""
+    if not isinstance(architecture, nn.Module):
+        architecture = architecture or MLPAutoencoder(hidden_layer_sizes)
+    return {
+        "format": _CACHE_FORMAT,
+        "data": data_hash(X),
+        "architecture": in_words(architecture),
+        "embedding_size": embedding_size,
+        "batch_size": batch_size,
+        "seed": streams.seed("weights"),
+        "precision": compute.precision,
+        "device": compute.device.type,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+
+
 def in_words(value: Any) -> str:
     """A parameter's value: plain ones as they are written, others as a hash.
 
     Equal values give equal words, in another process as well.
     """
-    described = _described(value)
+    try:
+        described = _described(value)
+    except RecursionError:  # something that refers to itself
+        described = (class_path(value),)
     if isinstance(described, str):
         return described
-    plain = isinstance(value, tuple | list) and all(
-        isinstance(part, str) for part in described
-    )
-    if plain:
+    if is_plain(value):
         return f"({', '.join(described)})"
     return _HASHED + hashlib.md5(repr(described).encode()).hexdigest()
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value is told by its words: a number, a string, a tuple of these."""
+    if isinstance(value, tuple | list):
+        return all(isinstance(_described(part), str) for part in value)
+    return value is None or isinstance(value, _PLAIN | np.generic)
 
 
 def data_in_words(*data: Any) -> str:
@@ -106,7 +146,9 @@ def _described_object(value: Any) -> Any:
         return _described_module(value)
     if isroutine(value) or isinstance(value, type):
         return _described_function(value)
-    if vars_of(value) and not isinstance(value, partial):
+    if isinstance(value, partial):
+        return "partial", _described((value.func, value.args, value.keywords))
+    if vars_of(value):
         return class_path(value), _described_items(vars_of(value))
     try:
         return class_path(value), joblib.hash(value)
@@ -115,13 +157,39 @@ def _described_object(value: Any) -> Any:
 
 
 def _described_function(value: Any) -> Any:
-    """Name of a function or class; of a function, its numbers and strings as well."""
+    """Name of a function or class; of a function all that it computes with as well."""
+    if isinstance(value, MethodType):
+        return "method", _described((value.__func__, value.__self__))
     name = f"{value.__module__}.{value.__qualname__}"
-    constants = getattr(getattr(value, "__code__", None), "co_consts", None)
-    if constants is None:
+    if not isinstance(value, FunctionType):
         return name
-    plain = [c for c in constants if isinstance(c, int | float | str | None)]
-    return name, _described(plain)
+    constants = {
+        name: value.__globals__[name]
+        for name in value.__code__.co_names
+        if isinstance(value.__globals__.get(name), _PLAIN)
+    }
+    given = value.__defaults__, value.__kwdefaults__, constants
+    return name, _described_code(value.__code__), _described(given), _enclosed(value)
+
+
+def _described_code(code: CodeType) -> Any:
+    """What a function does; not where it is written."""
+    constants = tuple(
+        _described_code(c) if isinstance(c, CodeType) else _described(c)
+        for c in code.co_consts
+    )
+    return code.co_code.hex(), code.co_names, constants
+
+
+def _enclosed(function: FunctionType) -> Any:
+    """What a function has from the functions around it."""
+    values = []
+    for cell in function.__closure__ or ():
+        try:
+            values.append(cell.cell_contents)
+        except ValueError:  # not yet set
+            values.append(None)
+    return _described(["itself" if v is function else v for v in values])
 
 
 def vars_of(value: Any) -> dict[str, Any]:
@@ -146,3 +214,22 @@ def _described_module(module: nn.Module) -> Any:
         layers.append((name, class_path(part), _described_items(settings)))
     tensors = [*module.named_parameters(), *module.named_buffers()]
     return tuple(layers), tuple((name, _described(t)) for name, t in tensors)
+
+
+def data_hash(X: Any) -> str:
+    """Hash of rows, or of a tuple of arrays, by what they hold."""
+    return str(joblib.hash(_contents(X)))
+
+
+def _contents(X: Any) -> Any:
+    """Arrays alone: sparse matrices note what they found out about themselves."""
+    if isinstance(X, tuple):
+        return tuple(map(_contents, X))
+    if isinstance(X, StoredRows):
+        return (X.shape, *map(joblib.hash, X.blocks()))
+    return (X.data, X.indices, X.indptr, X.shape) if sp.issparse(X) else X
+
+
+def class_path(instance: Any) -> str:
+    """Where the class of an instance is."""
+    return f"{type(instance).__module__}.{type(instance).__qualname__}"

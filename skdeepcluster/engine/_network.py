@@ -6,8 +6,6 @@ import copy
 import inspect
 from typing import Any
 
-import joblib
-import scipy.sparse as sp
 import torch
 from torch import nn
 
@@ -17,12 +15,7 @@ from skdeepcluster.architectures import (
     AutoencoderModule,
     MLPAutoencoder,
 )
-from skdeepcluster.engine._devices import Compute
 from skdeepcluster.engine._random import RandomStreams, borrowed_global_generator
-from skdeepcluster.utils._stored import StoredRows
-
-# Part of the key of cached pretraining; raised when training gives other weights.
-_CACHE_FORMAT = 2
 
 
 def build_network(
@@ -136,68 +129,3 @@ def _check_shape(method: str, out: Any, expected: tuple[int, int | None]) -> Non
             f"The architecture's {method!r} must give a tensor of shape "
             f"(n_samples, {columns}). For one row it gave {got}."
         )
-
-
-def cache_key(
-    X: Any,
-    architecture: Any,
-    hidden_layer_sizes: tuple[int, ...],
-    embedding_size: int | None,
-    batch_size: int,
-    streams: RandomStreams,
-    compute: Compute,
-) -> dict[str, Any]:
-    """Everything that decides the result of pretraining, but its own parameters."""
-    if isinstance(architecture, nn.Module):
-        described: Any = _describe_module(architecture)
-    else:
-        architecture = architecture or MLPAutoencoder(hidden_layer_sizes)
-        described = (class_path(architecture), vars(architecture))
-    return {
-        "format": _CACHE_FORMAT,
-        "data": data_hash(X),
-        "architecture": joblib.hash(described),
-        "embedding_size": embedding_size,
-        "batch_size": batch_size,
-        "seed": streams.seed("weights"),
-        "precision": compute.precision,
-        "device": compute.device.type,
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-    }
-
-
-def data_hash(X: Any) -> str:
-    """Hash of rows, or of a tuple of arrays, by what they hold."""
-    return str(joblib.hash(_contents(X)))
-
-
-def _contents(X: Any) -> Any:
-    """Arrays alone: sparse matrices note what they found out about themselves."""
-    if isinstance(X, tuple):
-        return tuple(map(_contents, X))
-    if isinstance(X, StoredRows):
-        return (X.shape, *map(joblib.hash, X.blocks()))
-    return (X.data, X.indices, X.indptr, X.shape) if sp.issparse(X) else X
-
-
-def _describe_module(module: nn.Module) -> Any:
-    """All that decides what a module computes and learns.
-
-    joblib does not give a cloned module an equal hash, so its parts are hashed.
-    """
-    state = {"_parameters", "_buffers", "_modules"}
-    layers = [
-        (name, class_path(m), {k: v for k, v in vars(m).items() if k not in state})
-        for name, m in module.named_modules()
-    ]
-    tensors = [
-        (name, t.requires_grad, t.detach().cpu().numpy())
-        for name, t in (*module.named_parameters(), *module.named_buffers())
-    ]
-    return layers, tensors
-
-
-def class_path(instance: Any) -> str:
-    """Where the class of an instance is."""
-    return f"{type(instance).__module__}.{type(instance).__qualname__}"

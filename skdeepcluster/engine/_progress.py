@@ -13,6 +13,7 @@ from skdeepcluster.architectures import GeneratorDropout
 from skdeepcluster.engine._batches import shuffled_batches
 from skdeepcluster.engine._callbacks import EpochReporter
 from skdeepcluster.engine._curvature import (
+    heaviest_share,
     least_share_of,
     limited_to,
     relative_to,
@@ -223,7 +224,8 @@ class PhaseProgress:
     def _optimizer(self) -> OptimizerSpec:
         trainer, spec = self.trainer, self.phase.optimizer
         x, weight, shard = trainer.x, trainer.own_weight, trainer.shard
-        least = least_share_of(trainer.network)
+        heaviest = heaviest_share(x, trainer.batch_size, weight, shard)
+        least = max(least_share_of(trainer.network), heaviest)
         if self.phase.rate == "relative":
             return relative_to(x, spec, weight, shard, least)
         if self.phase.rate != "limited":

@@ -64,10 +64,11 @@ class Scaling:
             weight = weight / (_total(group, weight.sum()) / n_samples)
         moments = _SparseMoments if sp.issparse(X) else _Moments
         mean, by_column = _measure(moments(X, weight), n_samples, group)
-        factor = float(np.sqrt(by_column.sum() / (n_samples * X.shape[1])))
         # Rounding alone leaves about eps * |mean| in a column that is constant.
-        noise = 8 * np.finfo(X.dtype).eps * float(np.abs(mean).max())
-        if factor <= noise:
+        noise = 8 * np.finfo(X.dtype).eps * np.abs(mean)
+        by_column[by_column <= n_samples * np.square(noise)] = 0.0
+        factor = float(np.sqrt(by_column.sum() / (n_samples * X.shape[1])))
+        if factor == 0:
             return cls(mean, 1.0)
         _warn_of_dominance(by_column)
         return cls(mean, factor)
@@ -145,6 +146,8 @@ class _SparseMoments:
         """Of the columns' deviations from `mean`, squared."""
         apart = self.data - mean[self.X.indices]
         zeros = self.weight.sum() - self._by_column(np.ones(len(self.data)))
+        full = np.bincount(self.X.indices, minlength=self.X.shape[1]) == self.X.shape[0]
+        zeros = np.where(full, 0.0, zeros.clip(min=0.0))  # but for rounding
         return self._by_column(np.square(apart)) + zeros * np.square(mean)
 
     def _by_column(self, values: NDArray) -> NDArray:

@@ -17,9 +17,12 @@ from scipy.sparse import issparse
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from skdeepcluster.engine._fingerprints import in_words, is_plain
 from skdeepcluster.utils._group import Group, SharedError
 
 _COMPARED_ROWS = 100
+# Parameters that may differ between processes; the first one's seed is taken.
+_OF_A_PROCESS = {"device", "verbose", "memory", "checkpoint_dir", "random_state"}
 
 
 def part_of(n_rows: int, group: Group) -> slice:
@@ -50,17 +53,24 @@ def state_of_first(module: nn.Module, group: Group) -> dict[str, Any]:
     return group.first(state)  # type: ignore[no-any-return]
 
 
-def check_agreement(X: Any, shard: str, batch_size: int, group: Group) -> None:
-    """Refuse rows of processes that cannot be fitted together, in all of them.
+def check_agreement(
+    estimator: Any, X: Any, others: Any, batch_size: int, group: Group
+) -> None:
+    """Refuse what processes cannot fit together, in all of them.
 
     Parameters
     ----------
+    estimator : estimator
+        With a `shard`.
     X : {ndarray, StoredRows, CSR matrix} of shape (n_samples, n_features)
         What this process was passed.
-    shard : {"auto", "local"}
+    others : arrays
+        What else: weights, classes.
     batch_size : int
     group : Group
     """
+    _check_parameters(estimator, group)
+    shard = estimator.shard
     kinds = group.each((issparse(X), str(X.dtype), X.shape[1]))
     if len(set(kinds)) > 1:
         found = ", ".join(
@@ -76,6 +86,11 @@ def check_agreement(X: Any, shard: str, batch_size: int, group: Group) -> None:
             "With shard='auto' all processes pass the same X, and each takes its part; "
             "these differ. Pass shard='local' where each has rows of its own."
         )
+    if shard == "auto" and len(set(group.each(str(joblib.hash(others))))) > 1:
+        raise SharedError(
+            "With shard='auto' all processes pass the same y and sample_weight for the "
+            "same X; these differ."
+        )
     rows = group.each(X.shape[0])
     least = sum(rows) // group.size if shard == "local" else rows[0]
     if min(rows) == 0 or least < group.size or batch_size < group.size:
@@ -83,6 +98,26 @@ def check_agreement(X: Any, shard: str, batch_size: int, group: Group) -> None:
             "Every process needs a row, and a batch one of each of them. Got "
             f"{rows} rows, {group.size} processes and batch_size={batch_size}."
         )
+
+
+def _check_parameters(estimator: Any, group: Group) -> None:
+    """Refuse other plain parameters than in the other processes.
+
+    Not those that are objects: of their weights the first process's are taken.
+    """
+    words = {
+        name: in_words(value)
+        for name, value in estimator.get_params(deep=False).items()
+        if name not in _OF_A_PROCESS and is_plain(value)
+    }
+    every = group.each(words)
+    for name in dict.fromkeys(name for own in every for name in own):
+        values = [own.get(name, "an object") for own in every]
+        if len(set(values)) > 1:
+            raise SharedError(
+                f"The {name!r} parameter should be the same in all processes. Got "
+                f"{', '.join(values)}."
+            )
 
 
 def _signature(X: Any) -> tuple[tuple[int, int], str]:

@@ -139,7 +139,7 @@ class BaseDirectionalEstimator(BaseShallowEstimator):
             X = self._validate(X, reset=first)
             weight = self._validate_weight(sample_weight, X)
         if group.size > 1:
-            check_agreement(X, shard, group.size, group)
+            check_agreement(self, X, weight.numpy(), group.size, group)
         if group.size > 1 and shard == "auto":
             X = neighbours(X, part_of(X.shape[0], group))
         elif group.size > 1:

@@ -46,6 +46,7 @@ def lipschitz_bound(module, input_shape=None, *, constants=None):
         at most 2^22 entries are measured exactly.
     constants : dict, default=None
         Bounds for further types of layers, ``{type: float}``; they go before the table.
+        A function ``bound(layer, input_shape)`` may stand for a number.
 
     Returns
     -------

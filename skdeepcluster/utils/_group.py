@@ -103,6 +103,18 @@ class Shard:
         """Rows of this process among all."""
         return slice(self.start, self.stop)
 
+    def evenly(self, about: int) -> slice:
+        """Own rows among evenly spaced ones of all, of which there are `about` as many.
+
+        All of them where there are fewer than twice as many.
+        """
+        step = self.spacing(about)
+        return slice(-self.start % step, None, step)
+
+    def spacing(self, about: int) -> int:
+        """Distance between `about` so many evenly spaced rows of all."""
+        return max(1, self.total // about)
+
     def own_of(self, index: Tensor) -> Tensor:
         """Those of some rows that this process has, by their numbers among all."""
         if self.alone:

@@ -370,6 +370,13 @@ def test_a_heavy_class_wins_in_mini_batches():
     assert share == pytest.approx(0.9, abs=0.06)
 
 
+def test_nothing_stays_of_an_earlier_fit():
+    model = fitted()
+    assert hasattr(model, "centroids_") and hasattr(model, "gamma_")
+    model.set_params(loss="softmax").fit(X[:, :3], Y)
+    assert not hasattr(model, "centroids_") and not hasattr(model, "gamma_")
+
+
 # --- rejection --------------------------------------------------------------------
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.datasets import make_blobs
 
-from skdeepcluster import CentroidClassifier
+from skdeepcluster import DEC, MIADM, CentroidClassifier
 from skdeepcluster.architectures import (
     ConvAutoencoder,
     IdentityArchitecture,
@@ -116,3 +116,20 @@ def test_networks_without_a_known_bound():
     for wrong in (0, -1.0, float("nan")):
         with pytest.raises(ValueError, match="lipschitz=.* should be a float > 0"):
             model.certified_radius(X, lipschitz=wrong)
+
+
+def test_a_bounded_network_has_a_radius():
+    """Its embedding is squeezed by a number that the bound takes in."""
+    source = MIADM(3, pretrain_epochs=2, warmup_epochs=1, max_iter=2, random_state=0)
+    source.set_params(hidden_layer_sizes=(8,), pretrained=DEC(
+        3, hidden_layer_sizes=(8,), embedding_size=3, pretrain_epochs=2, max_iter=1,
+        random_state=0,
+    ).fit(X)).fit(X)  # fmt: skip
+    factor = source.module_.stretch.factor
+    assert factor != 1
+    model = CentroidClassifier(pretrained=source, warmup_epochs=5, max_iter=5)
+    radius = model.set_params(random_state=0).fit(X, Y).certified_radius(X)
+    inner = [m for m in model.module_.modules() if isinstance(m, torch.nn.Linear)]
+    bound = np.prod([np.linalg.norm(m.weight.numpy(), 2) for m in inner]) / factor
+    expected = model.margin(X) / (bound / model._scaling.factor)
+    np.testing.assert_allclose(radius, expected, rtol=1e-5)

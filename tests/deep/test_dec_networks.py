@@ -1,6 +1,7 @@
 """Deep Embedded Clustering: given networks, and those that are pretrained."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from dec_cases import X, Y, make_dec
@@ -147,3 +148,26 @@ def test_pretrained_conflicts(source):
         from sklearn.decomposition import PCA
 
         make_dec(pretrained=PCA().fit(X)).fit(X)
+
+
+def frame(names):
+    return pd.DataFrame(X, columns=list("abcde"))[list(names)]
+
+
+def test_pretrained_knows_the_names_of_the_features():
+    source = make_dec(max_iter=1).fit(frame("abcde"))
+    make_dec(pretrained=source).fit(frame("abcde"))
+    make_dec(pretrained=source).fit(X)
+    for other in (frame("edcba"), frame("abcde").add_prefix("x")):
+        with pytest.raises(ValueError, match="feature names should match those that"):
+            make_dec(pretrained=source).fit(other)
+
+
+def test_callers_may_have_turned_gradients_off():
+    expected = make_dec().fit(X)
+    for context in (torch.no_grad(), torch.inference_mode()):
+        with context:
+            found = make_dec().fit(X)
+            assert found.predict(X).tobytes() == expected.labels_.tobytes()
+        assert weights(found) == weights(expected)
+        assert not any(p.is_inference() for p in found.module_.parameters())

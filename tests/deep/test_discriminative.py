@@ -1,7 +1,9 @@
 """MIADM and SRKMeans: phases, starts, networks, and their shallow versions."""
 
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.sparse as sp
 import torch
 from dec_cases import X, Y
 from estimators import with_four_clusters
@@ -193,3 +195,19 @@ def test_a_high_temperature_merges_the_centres():
     with pytest.warns(UserWarning, match="clusters"):
         model.set_params(reg=100.0).fit(X)
     assert np.ptp(model.cluster_centers_, axis=0).max() < 1e-5
+
+
+@each_method
+def test_the_bound_of_a_network_with_names_and_in_other_containers(method):
+    """No warning of names that are missing; sparse and frozen as well."""
+    frame = pd.DataFrame(X, columns=[f"x{i}" for i in range(X.shape[1])])
+    settings = {"hidden_layer_sizes": (8,), "embedding_size": 2, "random_state": 0}
+    source = DEC(3, pretrain_epochs=5, max_iter=1, **settings).fit(frame)
+    named = clone(method).set_params(pretrained=source).fit(frame)
+    source = DEC(3, pretrain_epochs=5, max_iter=1, **settings).fit(X)
+    for rows, given in ((X, source), (sp.csr_array(X), FrozenEstimator(source))):
+        other = clone(method).set_params(pretrained=given).fit(rows)
+        assert other.module_.stretch.factor == pytest.approx(
+            named.module_.stretch.factor, rel=1e-6
+        )
+    assert named.module_.stretch.factor != 1

@@ -5,11 +5,12 @@ import pytest
 import torch
 from dec_cases import X, Y
 from sklearn.base import clone
-from sklearn.cluster import SpectralClustering
+from sklearn.cluster import KMeans, SpectralClustering
 from sklearn.metrics import adjusted_rand_score
 
 import skdeepcluster
 from skdeepcluster import DeepClustering
+from skdeepcluster.architectures import IdentityArchitecture
 from skdeepcluster.engine import Budget
 from skdeepcluster.graphs import path_integral_partition
 from skdeepcluster.objectives import HardKMeans
@@ -118,3 +119,18 @@ def test_a_loss_with_a_start_keeps_it():
 def test_other_values_are_refused(init):
     with pytest.raises(ValueError, match="The 'init' parameter of DEC must be"):
         make("DEC", init=init).fit(X)
+
+
+def test_a_clusterer_sees_every_row_as_often_as_it_is_there():
+    rows = np.repeat([[0.0], [1.0], [1.9]], [1, 100, 100], axis=0)
+    init = KMeans(2, n_init=20, random_state=0)
+    model = DeepClustering(
+        2,
+        architecture=IdentityArchitecture(),
+        clustering_loss=None,
+        reconstruction_weight=0,
+        init=init,
+        random_state=0,
+    ).fit(rows)
+    expected = clone(init).fit_predict(rows)
+    assert adjusted_rand_score(expected, model.initial_labels_) == 1.0

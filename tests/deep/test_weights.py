@@ -105,6 +105,33 @@ def test_only_ratios_count(estimator):
     assert fits[0].transform(LARGE).tobytes() == fits[1].transform(LARGE).tobytes()
 
 
+def test_a_heavy_row_does_not_overshoot():
+    data = np.random.default_rng(0).normal(size=(600, 8))
+    weight = np.where(np.arange(600) == 5, 1e4, 1.0)
+    model = DEC(2, hidden_layer_sizes=(16,), embedding_size=2, batch_size=32,
+                pretrain_epochs=15, max_iter=1, random_state=0)  # fmt: skip
+    loss = model.fit(data, sample_weight=weight).history_["pretraining"]["loss"]
+    assert max(loss) < 1.2 * loss[0]
+    assert loss[-1] < loss[0]
+
+
+@pytest.mark.parametrize("power", [-1060, -150, 130, 1020])
+def test_weights_of_any_size(power):
+    weight = 1.0 + np.arange(90) % 3
+    estimator = DEC(
+        3,
+        hidden_layer_sizes=(8,),
+        embedding_size=2,
+        pretrain_epochs=2,
+        max_iter=2,
+        random_state=0,
+        **BATCHES,
+    )
+    expected = fresh(estimator).fit(LARGE, sample_weight=weight)
+    found = fresh(estimator).fit(LARGE, sample_weight=np.ldexp(weight, power))
+    assert found.transform(LARGE).tobytes() == expected.transform(LARGE).tobytes()
+
+
 @each_deep
 def test_rows_without_weight_have_no_part(estimator):
     weight = np.where(np.arange(90) < 60, 1.0, 0.0)

@@ -227,6 +227,14 @@ def test_modules_that_differ_in_an_attribute_only(make, trainings):
     assert len(trainings) == 3
 
 
+def test_modules_that_hold_functions_of_their_own(make, trainings):
+    for _ in range(2):
+        for factor in (0.5, 2.0):
+            module = activated(lambda z, by=factor: by * z)
+            make(architecture=module, embedding_size=None).fit(X)
+    assert len(trainings) == 2
+
+
 def test_nothing_is_looked_up_for_a_pretrained_network(make, trainings):
     make(pretrained=make().fit(X)).fit(X)
     assert len(trainings) == 1

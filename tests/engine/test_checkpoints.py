@@ -1,5 +1,6 @@
 """`checkpoint_dir`: what is written, what is refused, what a resumed fit does."""
 
+import copy
 import io
 import logging
 import os
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -313,6 +315,62 @@ def test_small_changes_have_other_words():
     assert in_words(MLPAutoencoder((6,))) != in_words(MLPAutoencoder((7,)))
     assert in_words(Hardening(3)) != in_words(Hardening(3, alpha=2.0))
     assert in_words(1) != in_words(1.0) != in_words("1.0")
+
+
+def scaled_by(factor, shift=0.0):
+    def augmentation(x, generator, power=shift):
+        return factor * x**power
+
+    return augmentation
+
+
+class Noise:
+    def __init__(self, level):
+        self.level = level
+
+    def add(self, x):
+        return x + self.level
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (scaled_by(0.1), scaled_by(10.0)),
+        (scaled_by(0.1), scaled_by(0.1, 1.0)),
+        (lambda x: x.sin(), lambda x: x.cos()),
+        (lambda x: x + 1, lambda x: x - 1),
+        (partial(scaled_by(1.0), power=2), partial(scaled_by(1.0), power=3)),
+        (partial(scaled_by(1.0), 2), partial(scaled_by(2.0), 2)),
+        (Noise(0.1).add, Noise(10.0).add),
+        (lambda x: [lambda y: y + 1], lambda x: [lambda y: y + 2]),
+    ],
+)
+def test_functions_are_what_they_compute(first, second):
+    assert in_words(first) != in_words(second)
+    assert in_words(first) == in_words(copy.deepcopy(first))
+
+
+def test_numbers_that_a_function_finds_around_it(monkeypatch):
+    before = in_words(uses_global)
+    monkeypatch.setitem(globals(), "LEVEL", 2.0)
+    assert in_words(uses_global) != before
+
+
+LEVEL = 1.0
+
+
+def uses_global(x):
+    return LEVEL * x
+
+
+def test_what_refers_to_itself_has_words():
+    def recursive(n):
+        return n and recursive(n - 1)
+
+    noise = Noise(0.1)
+    noise.own = noise
+    assert in_words(recursive) == in_words(recursive)
+    assert in_words(noise) == in_words(noise)
 
 
 # --- going on ---------------------------------------------------------------

@@ -2,6 +2,7 @@ import copy
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import torch
 from torch import nn
 
@@ -12,8 +13,17 @@ from skdeepcluster.architectures import (
     MLPAutoencoder,
     UnpoolingAutoencoder,
 )
-from skdeepcluster.engine import OptimizerSpec, Pretraining, RandomStreams, Trainer
+from skdeepcluster.engine import (
+    Compute,
+    OptimizerSpec,
+    Pretraining,
+    RandomStreams,
+    Scaling,
+    SparseRows,
+    Trainer,
+)
 from skdeepcluster.engine._curvature import (
+    heaviest_share,
     largest_eigenvalue,
     least_share_of,
     limited_to,
@@ -192,6 +202,31 @@ def test_rate_of_sgd_is_relative_to_the_curvature():
     assert relative_to(2 * x, SGD).learning_rate == pytest.approx(rate / 4, rel=1e-2)
     wide = x.repeat(1, 8)  # eight times the eigenvalue, eight times the features
     assert relative_to(wide, SGD).learning_rate == pytest.approx(rate, rel=1e-2)
+
+
+def test_eigenvalue_of_weighted_rows_whatever_rows_are_looked_at():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(4096, 3, generator=generator)
+    weight = torch.tensor([1e-6, 1.0]).repeat(2048)  # every second row is looked at
+    found = largest_eigenvalue(x, weight / weight.mean())
+    assert found == pytest.approx(1.0, abs=0.15)
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+def test_a_heavy_row_of_a_batch_counts(kind):
+    x = torch.randn(400, 5, generator=torch.Generator().manual_seed(0))
+    if kind == "sparse":
+        scaling = Scaling(np.zeros(5), 1.0), Compute.resolve("cpu", "float32")
+        rows = SparseRows(sp.csr_array(x.numpy()), *scaling)
+    else:
+        rows = x
+    weight = torch.ones(400)
+    weight[7] = 1e4
+    weight /= weight.mean()
+    expected = (weight[7] * x[7].square().mean()).item() / 10
+    assert heaviest_share(rows, 10, weight) == pytest.approx(expected, rel=1e-5)
+    assert heaviest_share(rows, 1000, weight) == pytest.approx(expected / 40, rel=1e-5)
+    assert heaviest_share(rows, 10) == 0.0
 
 
 def test_the_first_component_counts_at_least_a_share():

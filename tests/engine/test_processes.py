@@ -90,6 +90,22 @@ def test_rows_have_to_fit_together(results):
         assert "n_samples=4 should be >= n_clusters=5" in result["few rows"]
 
 
+def test_all_pass_the_same_but_for_their_rows(results):
+    same = "pass the same y and sample_weight"
+    parameter = "The '{}' parameter should be the same in all processes. Got {}."
+    expected = [
+        parameter.format("max_iter", "3, 4"),
+        parameter.format("shard", "'auto', 'local'"),
+        *[same] * 3,
+        parameter.format("batch_size", "9, 10"),
+        same,
+        parameter.format("tol", "0.0, 0.1"),
+    ]
+    for result in results:
+        for found, words in zip(result["different others"], expected, strict=True):
+            assert words in found
+
+
 @pytest.mark.parametrize("loss", ["balance", "locality"])
 def test_losses_that_need_more_than_the_own_rows(results, loss):
     for result in results:

@@ -88,7 +88,7 @@ def test_overflow_is_refused():
 @pytest.mark.parametrize("weighted", [False, True])
 def test_curvature_of_sparse_rows(weighted):
     X = sparse()
-    weight = torch.arange(40.0) % 5 if weighted else None
+    weight = torch.arange(40.0) % 5 / 2 if weighted else None
     scaling, compute = Scaling.fit(X), Compute.resolve("cpu", "float64")
     rows = SparseRows(sp.csr_array(X), scaling, compute)
     found = largest_eigenvalue(rows, weight)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 from skdeepcluster.engine import Scaling
 
@@ -80,6 +81,25 @@ def test_large_values_that_float32_can_hold():
     X = data() * 1e30
     Z = Scaling.fit(X).apply(X)
     np.testing.assert_allclose(Z, Scaling.fit(data()).apply(data()), rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("value", [1e4, 2024.0, 1.7e9])
+@pytest.mark.parametrize("kind", [np.asarray, sp.csr_array])
+def test_a_constant_column_does_not_scale_the_others(value, dtype, kind):
+    small = 1e-4 * np.random.RandomState(0).normal(size=(80, 4))
+    X = np.column_stack([np.full(80, value), small]).astype(dtype)
+    scaling = Scaling.fit(kind(X))
+    expected = np.sqrt(np.square(small - small.mean(axis=0)).sum() / (80 * 5))
+    np.testing.assert_allclose(scaling.factor, expected, rtol=1e-5)
+    assert np.abs(scaling.apply(X)).max() < 10
+
+
+def test_constant_sparse_rows_with_weights():
+    for seed in range(5):
+        weight = np.random.RandomState(seed).uniform(0.1, 1, 50)
+        X = np.full((50, 3), 0.1)
+        assert Scaling.fit(sp.csr_array(X), weight).factor == 1.0
 
 
 def test_rounding_of_constant_columns_is_not_a_dominant_column():

@@ -9,6 +9,7 @@ from stores import Store
 
 from skdeepcluster import (
     DEC,
+    MIADM,
     CentroidClassifier,
     DeepClustering,
     DeepKMeans,
@@ -20,6 +21,7 @@ from skdeepcluster.utils import _stored
 
 WEIGHT = np.arange(len(X)) % 3 * 1.0
 SPARSE = sp.csr_array(X * (np.arange(4) != np.arange(len(X))[:, None] % 4))
+UNEVEN = X * np.where(np.arange(len(X)) < 5, 4.0, 1.0)[:, None]  # of the first process
 ENDS = [0, 17, len(X)]  # rows of the two processes
 SETTINGS = {
     "hidden_layer_sizes": (8,),
@@ -52,6 +54,12 @@ def spherical(**params):
     return SphericalKMeans(3, random_state=0, n_init=2, **params)
 
 
+def on_another():
+    """A network whose embedding is bounded by what all rows have."""
+    source = DEC(3, **SETTINGS).fit(UNEVEN)
+    return MIADM(3, pretrained=source, warmup_epochs=1, **SETTINGS)
+
+
 def has_noise(estimator):
     """Whether each process draws noise of its own, or a loss needs all rows."""
     return isinstance(estimator, DeepClustering)
@@ -69,6 +77,7 @@ CASES = {
     "adam": (DeepKMeans(3, pretrain_optimizer="adam", **SETTINGS), X, None, None),
     "classifier": (classifier(), X, Y, None),
     "weighted classifier": (classifier(), X, Y.astype(str), WEIGHT + 1),
+    "pretrained": (on_another(), UNEVEN, None, None),
     "spherical": (spherical(), X, None, None),
     "spherical weights": (spherical(init="random"), X, None, WEIGHT),
     "spherical sparse": (spherical(algorithm="hamerly"), SPARSE, None, None),
@@ -135,6 +144,22 @@ def whole_batch(loss):
 
 def different_rows(rank):
     return message(lambda: DEC(3, shard="auto", **SETTINGS).fit(X + rank))
+
+
+def different_others(rank):
+    """Parameters, weights and classes that are not the same in all processes."""
+    last, weight = {**SETTINGS, "max_iter": 3 + rank}, WEIGHT + 1 + rank
+    dec, size = DEC(3, shard="auto", **SETTINGS), 9 + rank
+    return [
+        message(lambda: DEC(3, shard="auto", **last).fit(X)),
+        message(lambda: DEC(3, shard=["auto", "local"][rank], **SETTINGS).fit(X)),
+        message(lambda: dec.fit(X, sample_weight=weight)),
+        message(lambda: dec.fit(X, sample_weight=weight if rank else None)),
+        message(lambda: classifier(shard="auto").fit(X, (Y + rank) % 3)),
+        message(lambda: classifier(shard="local", batch_size=size).fit(X, Y)),
+        message(lambda: spherical(shard="auto").fit(X, sample_weight=weight)),
+        message(lambda: spherical(shard="auto", tol=0.1 * rank).fit(X)),
+    ]
 
 
 def different_kinds(rank):
@@ -307,6 +332,7 @@ def everything(rank, folder):
         "alone": alone_in_a_group(rank),
         "different rows": different_rows(rank),
         "different kinds": different_kinds(rank),
+        "different others": different_others(rank),
         "too few rows": too_few_rows(rank),
         "batch normalisation": batch_normalisation(rank),
         "other starts": other_starts(rank),
