@@ -20,6 +20,7 @@ from benchmarks._engine_loops import (
 
 LIMIT32, LIMIT16 = "limit float32", "limit bfloat16"
 BARE, ENGINE32, ENGINE16 = "bare float32", "engine float32", "engine bfloat16"
+PRECISIONS = ("float32", "bfloat16")
 EARLY = (50, 300)  # steps
 
 HEADER = (
@@ -35,9 +36,9 @@ LATE_HEADER = (
 class Setting:
     """A network, its optimizer and batch size, with rows for a block of steps."""
 
-    def __init__(self, network, optimizer, batch_size, device):
+    def __init__(self, network, optimizer, batch_size, device, precisions=PRECISIONS):
         self.network, self.optimizer, self.batch_size = network, optimizer, batch_size
-        self.device = torch.device(device)
+        self.device, self.precisions = torch.device(device), precisions
         self.n_steps = NETWORKS[network][1]
         X = make_rows(self.n_steps * batch_size)
         self.x = torch.from_numpy(X).to(self.device)
@@ -52,7 +53,7 @@ class Setting:
         batch = self.x[: self.batch_size]
         return {
             name: Limit(network, batch, name.split()[1], self.n_steps)
-            for name in (LIMIT32, LIMIT16)
+            for name in self.of_precisions(LIMIT32, LIMIT16)
         }
 
     def loops(self):
@@ -60,9 +61,14 @@ class Setting:
         network = make_network(self.network, self.x.shape[1], self.device)
         common = network, self.x, SPECS[self.optimizer], self.batch_size
         engines = {
-            name: EngineLoop(*common, name.split()[1]) for name in (ENGINE32, ENGINE16)
+            name: EngineLoop(*common, name.split()[1])
+            for name in self.of_precisions(ENGINE32, ENGINE16)
         }
         return {BARE: BareLoop(*common), **engines}
+
+    def of_precisions(self, *names):
+        """Those of the names whose precision was asked for."""
+        return [name for name in names if name.split()[1] in self.precisions]
 
 
 def alternate(loops, n_blocks, device):
@@ -87,7 +93,9 @@ def report_steps(args):
     for network in args.networks:
         for optimizer in args.optimizers:
             for batch_size in args.batch_sizes:
-                setting = Setting(network, optimizer, batch_size, args.device)
+                setting = Setting(
+                    network, optimizer, batch_size, args.device, args.precisions
+                )
                 notes.append(measure_steps(args, setting))
     print("\n" + "\n".join(notes))
 
@@ -117,7 +125,8 @@ def step_line(setting, name, seconds):
     own = seconds[name]
     per_step = 1e3 * np.median(own) / setting.n_steps
     cells = [f"{setting.cells} | {name} | {per_step:.2f}"]
-    cells += [ratio(seconds[other] / own) for other in (LIMIT32, LIMIT16, ENGINE32)]
+    for other in (LIMIT32, LIMIT16, ENGINE32):
+        cells.append(ratio(seconds[other] / own) if other in seconds else "")
     return f"| {' | '.join(cells)} |"
 
 

@@ -36,7 +36,7 @@ import torch
 from benchmarks._arguments import parse_parameter
 from benchmarks._engine_loops import NETWORKS, SPECS
 from benchmarks._engine_profile import report_profile
-from benchmarks._engine_steps import EARLY, report_late, report_steps
+from benchmarks._engine_steps import EARLY, PRECISIONS, report_late, report_steps
 from benchmarks._machine import describe
 from benchmarks._peer import METHODS, report_peer
 
@@ -51,6 +51,8 @@ def parse_arguments(arguments=None):
     add_steps(parser.add_argument_group("steps and profile"))
     add_peer(parser.add_argument_group("peer"))
     args = parser.parse_args(arguments)
+    if "float32" not in args.precisions:
+        parser.error("--precisions must have float32, which all is compared with")
     if 0 < args.late_steps < 2 * EARLY[1]:
         parser.error(f"--late-steps must be 0 or at least {2 * EARLY[1]}")
     return args
@@ -61,6 +63,7 @@ def add_steps(group):
     add("--networks", nargs="+", default=list(NETWORKS), choices=NETWORKS)
     add("--batch-sizes", nargs="+", type=int, default=[256, 1024])
     add("--optimizers", nargs="+", default=list(SPECS), choices=SPECS)
+    add("--precisions", nargs="+", default=list(PRECISIONS), choices=PRECISIONS)
     add("--blocks", type=int, default=12, help="of each loop, in a round")
     add("--rounds", type=int, default=2, help="0 leaves the table of steps out")
     add("--late-steps", type=int, default=1100, help="0 leaves this part out")
