@@ -152,7 +152,8 @@ def report_late(args):
     """Early against late steps of one long phase."""
     print(LATE_HEADER)
     for optimizer in args.optimizers:
-        measure_late(args, Setting("mlp", optimizer, 256, args.device))
+        setting = Setting("mlp", optimizer, 256, args.device, args.precisions)
+        measure_late(args, setting)
 
 
 def measure_late(args, setting):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from skdeepcluster.architectures._base import Architecture
 from skdeepcluster.architectures._layers import check_sizes
 
@@ -48,7 +50,7 @@ def check_stages(architecture: Architecture, channels: Any, kernel_sizes: Any) -
 def check_flag(architecture: Architecture, name: str) -> None:
     """Refuse a parameter that is not a bool."""
     value = getattr(architecture, name)
-    if not isinstance(value, bool):
+    if not isinstance(value, bool | np.bool_):
         raise ValueError(
             f"The {name!r} parameter of {type(architecture).__name__} must be a bool. "
             f"Got {value!r} instead."

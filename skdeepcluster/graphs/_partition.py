@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 from sklearn.cluster import AgglomerativeClustering
 from sklearn.metrics import pairwise_distances_argmin
+from sklearn.utils import check_array, check_scalar
 
 from skdeepcluster.graphs._linkage import path_integral_linkage
 from skdeepcluster.graphs._tree import cut_tree
@@ -45,7 +48,11 @@ def path_integral_partition(
     W. Zhang, D. Zhao and X. Wang, "Agglomerative clustering via maximum incremental
     path integral", Pattern Recognition 46, 2013.
     """
-    X = np.asarray(X, dtype=np.float64)
+    X = check_array(X, dtype=np.float64)
+    check_scalar(n_clusters, "n_clusters", Integral, min_val=1)
+    check_scalar(n_neighbors, "n_neighbors", Integral, min_val=1)
+    if len(X) < n_clusters:
+        raise ValueError(f"n_samples={len(X)} should be >= n_clusters={n_clusters}.")
     if len(X) <= max(n_clusters, 2):
         return np.arange(len(X)) % n_clusters
     n_neighbors = min(n_neighbors, len(X) - 1)

@@ -52,6 +52,9 @@ def simplex_projection(v: Tensor) -> Tensor:
     tensor([[0.7000, 0.3000],
             [1.0000, 0.0000]])
     """
+    # Of all rows that differ by a constant the result is the same: large numbers
+    # would leave nothing of the 1.
+    v = v - v.amax(1, keepdim=True)
     ordered = v.sort(1, descending=True).values
     excess = ordered.cumsum(1) - 1
     count = torch.arange(1, v.shape[1] + 1, dtype=v.dtype, device=v.device)

@@ -117,23 +117,42 @@ def _codes_of(estimator, X, y):
     """Numbers of the classes y, as the estimator counts them."""
     y = column_or_1d(y)
     check_consistent_length(X, y)
-    classes = getattr(estimator, "classes_", None)
-    if classes is None:
-        classes = np.arange(len(estimator.cluster_centers_))
+    classes = known_classes(estimator)
     if len(classes) < 2:
         raise ValueError("An attack needs two classes to choose from, got 1.")
+    check_known(y, classes)
+    return np.searchsorted(classes, y)
+
+
+def known_classes(estimator):
+    """Classes or numbers of clusters that an estimator tells apart."""
+    if hasattr(estimator, "classes_"):
+        return estimator.classes_
+    return np.arange(len(estimator.cluster_centers_))
+
+
+def check_known(y, classes):
+    """Refuse labels that are none of the classes."""
     unknown = np.setdiff1d(y, classes)
     if len(unknown):
         raise ValueError(
             f"y has labels that the estimator does not know: {unknown.tolist()}."
         )
-    return np.searchsorted(classes, y)
 
 
 def _checked_range(clip, X):
     if clip is None:
         return None
-    low, high = (np.asarray(bound, dtype=X.dtype) for bound in clip)
+    try:
+        low, high = clip
+    except (TypeError, ValueError):
+        raise ValueError(f"clip should be a pair (low, high), got {clip!r}.") from None
+    low = np.asarray(-np.inf if low is None else low, dtype=X.dtype)
+    high = np.asarray(np.inf if high is None else high, dtype=X.dtype)
+    if not (low <= high).all():
+        raise ValueError(
+            f"clip should be two numbers, the lower one first, got {clip!r}."
+        )
     if (X < low).any() or (X > high).any():
         raise ValueError(
             f"X has values from {X.min():g} to {X.max():g}, outside of clip={clip!r}."

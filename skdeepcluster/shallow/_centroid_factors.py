@@ -62,11 +62,11 @@ class CentroidFactors(HardClusterer):
         check_is_fitted(self)
         Y = check_array(Y, accept_sparse="csr", ensure_2d=False)
         if Y.ndim == 1:
-            return self.cluster_centers_[check_labels(Y, self.n_clusters)]
-        if Y.shape[1] != self.n_clusters:
+            return self.cluster_centers_[check_labels(Y, self._n_features_out)]
+        if Y.shape[1] != self._n_features_out:
             raise ValueError(
                 f"Y has {Y.shape[1]} columns, but {type(self).__name__} has "
-                f"n_clusters={self.n_clusters} memberships per row."
+                f"n_clusters={self._n_features_out} memberships per row."
             )
         return np.asarray(Y @ self.cluster_centers_).astype(self.cluster_centers_.dtype)
 

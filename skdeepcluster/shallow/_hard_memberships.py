@@ -41,7 +41,7 @@ class HardClusterer(
             raise AttributeError(
                 f"{type(self).__name__} has no membership_ before it is fitted."
             )
-        return one_hot(self.labels_, self.n_clusters)
+        return one_hot(self.labels_, self._n_features_out)
 
     def predict(self, X):
         """Cluster of each row: that of the nearest mean.

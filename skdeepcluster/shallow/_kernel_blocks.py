@@ -57,9 +57,10 @@ class KernelBlocks:
     def matrix(self, X):
         """Kernels of the training rows with each other, a tensor of shape (n, n)."""
         kernel = np.empty((X.shape[0], X.shape[0]), dtype=self.dtype)
-        for number, block in enumerate(self.of(X)):
-            start = number * _BLOCK_ROWS
-            kernel[start : start + len(block)] = block
+        with np.errstate(over="ignore"):  # answered below
+            for number, block in enumerate(self.of(X)):
+                start = number * _BLOCK_ROWS
+                kernel[start : start + len(block)] = block
         if not np.isfinite(kernel).all():
             raise ValueError(
                 f"The kernel should be finite, got nan or infinity in {self.dtype} "
@@ -72,7 +73,9 @@ class KernelBlocks:
         """Kernels of rows with themselves, (m,), float64."""
         if callable(self.kernel):
             rows = _float64(X)
-            own = [self._pairs(rows[i : i + 1], rows[i : i + 1]) for i in range(len(X))]
+            own = [
+                self._pairs(rows[i : i + 1], rows[i : i + 1]) for i in range(X.shape[0])
+            ]
             return np.concatenate(own).ravel()
         parts = []
         for start in range(0, X.shape[0], _BLOCK_ROWS):

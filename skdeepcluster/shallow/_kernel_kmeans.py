@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from numbers import Real
 
-import numpy as np
+import scipy.sparse as sp
 
 from skdeepcluster.engine import RandomStreams, verbosity
 from skdeepcluster.kmeans._kernel import KERNEL_SOLVERS, KernelPoints, kernel_kmeans
@@ -205,7 +206,9 @@ class KernelKMeans(KernelMeans):
         weight = self._validate_weight(sample_weight, X)
         self._check_n_samples(X)
         kernel = self._blocks(X).matrix(X)
-        points = KernelPoints(kernel.to(self._device()), weight, first_twins(X))
+        points = KernelPoints(
+            kernel.to(self._device()), weight, first_twins(_without_zeros(X))
+        )
         streams = RandomStreams.from_random_state(self.random_state)
         with verbosity(self.verbose):
             found = kernel_kmeans(
@@ -222,15 +225,33 @@ class KernelKMeans(KernelMeans):
 
     def _finish(self, X, kernel, found):
         """Set the fitted attributes from a partition."""
+        if not isfinite(found.criterion):
+            raise ValueError(
+                f"Sums of kernel={self.kernel!r} overflow {self.precision}; scale X "
+                "first, for instance with StandardScaler."
+            )
         order, labels, _ = used_first(found.labels.cpu().numpy(), self.n_clusters)
         weight = found.points.weight.cpu().numpy()
         self.X_fit_ = None if self._precomputed() else X.copy()
         self._set_means(labels, weight, found.norms.cpu().numpy()[order])
         # Of float64 like the blocks of new rows, so that both get the same labels.
         reduced = self._reduced(self._blocks(X).split(kernel.numpy()))
-        self.labels_ = reduced.argmin(1).astype(np.int32)
+        # The last means may lose a cluster that the last partition had.
+        order, self.labels_, counts = used_first(reduced.argmin(1), self.n_clusters)
+        self.dual_coef_ = self.dual_coef_[order]
+        self._norms = self._norms[order]
         self.inertia_ = found.criterion
         self.objective_history_ = found.history
         self.n_iter_ = found.n_iter
         self._n_features_out = self.n_clusters
-        self._warn_of_empty(np.bincount(self.labels_, minlength=self.n_clusters))
+        self._warn_of_empty(counts)
+
+
+def _without_zeros(X):
+    """X itself, or sparse rows in which equal ones have equal entries."""
+    if not sp.issparse(X):
+        return X
+    X = X.copy()
+    X.eliminate_zeros()
+    X.sort_indices()
+    return X

@@ -46,6 +46,11 @@ class MiniBatchMixin:
         """
         self._check_combination(in_batches=True)
         first = not hasattr(self, "cluster_centers_")
+        if not first and len(self.cluster_centers_) != self.n_clusters:
+            raise ValueError(
+                f"partial_fit goes on with {len(self.cluster_centers_)} centres, got "
+                f"n_clusters={self.n_clusters}."
+            )
         X, matrix, weight = self._read(X, sample_weight, "float32", first=first)
         if first:
             streams = RandomStreams.from_random_state(self.random_state)

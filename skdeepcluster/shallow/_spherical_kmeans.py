@@ -71,7 +71,8 @@ class SphericalKMeans(MiniBatchMixin, CosineClusterer):
     batch_size : int, default=None
         Rows of a mini-batch, for data so many that a few passes must do; a little
         worse. It ends when a pass lowers the criterion by less than 0.001 of itself.
-        None takes all rows in every iteration.
+        None takes all rows in every iteration. There is one start then, and no
+        local search; `algorithm` has no effect.
     copy_x : bool, default=True
         For code written for :class:`~sklearn.cluster.KMeans`: without effect, as X is
         neither changed nor copied.
@@ -214,6 +215,13 @@ class SphericalKMeans(MiniBatchMixin, CosineClusterer):
             raise ValueError(
                 "fuzziness above 1 has no mini-batches and no local search, got "
                 f"fuzziness={self.fuzziness} with batch_size={self.batch_size} and "
+                f"local_search={self.local_search}."
+            )
+        starts = 1 if isinstance(self.n_init, str) else self.n_init
+        if self.batch_size and (starts > 1 or self.local_search):
+            raise ValueError(
+                "Mini-batches have one start and no local search, got "
+                f"batch_size={self.batch_size} with n_init={self.n_init} and "
                 f"local_search={self.local_search}."
             )
         in_batches = in_batches or self.batch_size

@@ -9,6 +9,7 @@ from torch import nn
 from skdeepcluster.architectures import (
     Architecture,
     AutoencoderModule,
+    ConvAutoencoder,
     GeneratorDropout,
     MLPAutoencoder,
 )
@@ -205,3 +206,10 @@ def test_dropout_after_each_hidden_activation():
 def test_no_dropout_layer_without_a_rate():
     module = MLPAutoencoder((6,)).build(4, 3, seeded())
     assert layers_of(module, GeneratorDropout) == []
+
+
+def test_numbers_of_numpy_are_numbers():
+    build = MLPAutoencoder((4,), dropout=np.float32(0.1)).build(3, 2)
+    assert build.encode(torch.zeros(2, 3)).shape == (2, 2)
+    image = ConvAutoencoder((4, 4), (2,), (3,), channels_last=np.bool_(True))
+    assert image.build(16, 3).encode(torch.zeros(2, 16)).shape == (2, 3)

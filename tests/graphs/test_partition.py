@@ -68,3 +68,21 @@ def test_same_labels_again_and_nothing_written():
     first = path_integral_partition(X, 5)
     assert path_integral_partition(X, 5).tolist() == first.tolist()
     assert (before == X).all()
+
+
+@pytest.mark.parametrize(
+    ("rows", "n_clusters", "match"),
+    [
+        (5, 0, "n_clusters == 0, must be >= 1"),
+        (3, 5, "n_samples=3 should be >= n_clusters=5"),
+        (5, 2.0, "n_clusters must be an instance of"),
+    ],
+)
+def test_refused(rows, n_clusters, match):
+    with pytest.raises((ValueError, TypeError), match=match):
+        path_integral_partition(np.eye(rows), n_clusters)
+
+
+def test_rows_that_are_not_finite_are_refused():
+    with pytest.raises(ValueError, match="NaN"):
+        path_integral_partition(np.full((5, 2), np.nan), 2)

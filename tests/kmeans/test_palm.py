@@ -194,3 +194,11 @@ def test_fewer_distinct_rows_than_clusters(x):
     found = run(x, start=x[:3])
     assert found.criterion == pytest.approx(0, abs=1e-20)
     assert torch.isfinite(found.centers).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("size", [2e7, 1e16, 1e30])
+def test_projection_of_large_numbers(size, dtype):
+    v = torch.tensor([[size, 0.0, 0.0], [-size, size, size]], dtype=dtype)
+    expected = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.5, 0.5]], dtype=dtype)
+    assert torch.equal(simplex_projection(v), expected)

@@ -319,3 +319,21 @@ def test_one_cluster():
 def test_sparse_rows_are_refused():
     with pytest.raises(TypeError, match="changes every entry: pass dense rows"):
         fgsm(fitted(), sp.csr_array(X), Y, 0.1)
+
+
+def test_bounds_may_be_open():
+    model, rows = fitted("ga"), X - X.min()
+    moved = fgsm(model, rows, Y, 0.5, clip=(0, None))
+    np.testing.assert_array_equal(moved, fgsm(model, rows, Y, 0.5).clip(0, None))
+
+
+@pytest.mark.parametrize("clip", [1.0, (0,), (0, np.nan), (2, 1)])
+def test_bounds_that_are_none(clip):
+    with pytest.raises(ValueError, match="clip should be"):
+        fgsm(fitted("ga"), X, Y, 0.5, clip=clip)
+
+
+def test_report_of_labels_that_nobody_knows():
+    model = fitted("ga")
+    with pytest.raises(ValueError, match=r"does not know: \['a', 'b', 'c'\]"):
+        attack_report(model, X, np.array(list("abc"))[Y % 3], X)

@@ -246,3 +246,51 @@ def test_fewer_distinct_rows_than_clusters(solver):
     assert sorted(set(model.labels_)) == [0, 1, 2]
     assert np.isfinite(model.transform(data)).all()
     assert (model.transform(data).argmin(1) == model.labels_).all()
+
+
+def test_clusters_that_the_last_means_lose_come_last():
+    base = np.array([[-3.0, 2, -3], [3, 0, -1], [0, -3, -1]])
+    rows = np.concatenate([base * factor for factor in (1, 2, 3, 5, 7, 0.1)])
+    with pytest.warns(ConvergenceWarning, match="distinct clusters"):
+        model = fit(rows, 5, kernel="cosine")
+    assert np.unique(model.labels_).tolist() == list(range(model.labels_.max() + 1))
+    np.testing.assert_array_equal(model.predict(rows), model.labels_)
+
+
+@SOLVER
+def test_zeros_that_are_stored_are_zeros(solver):
+    rows = np.random.RandomState(0).poisson(0.7, size=(30, 4)).astype(float)
+    rows = np.repeat(rows, 2, axis=0)
+    sparse, stored = sp.csr_array(rows), sp.csr_array(np.ones_like(rows))
+    stored.data = rows.ravel().copy()
+    mixed = sp.vstack(
+        [(stored if i % 2 else sparse)[[i]] for i in range(60)], format="csr"
+    )
+    expected, entries = fit(sparse, solver=solver), mixed.nnz
+    found = fit(mixed, solver=solver)
+    np.testing.assert_array_equal(found.labels_, expected.labels_)
+    assert mixed.nnz == entries > sparse.nnz
+
+
+def test_a_kernel_of_ones_own_of_sparse_rows():
+    def product(a, b):
+        return float(a.multiply(b).sum())
+
+    rows = sp.csr_array(X[:40])
+    found = fit(rows, kernel=product)
+    expected = fit(rows, kernel="linear").transform(rows)
+    np.testing.assert_allclose(found.transform(rows), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("size", "precision", "kernel"),
+    [
+        (5e152, "float64", "linear"),
+        (1e18, "float32", "linear"),
+        (1e19, "float32", "linear"),
+        (3e5, "float32", "poly"),
+    ],
+)
+def test_sums_that_overflow_are_an_error(size, precision, kernel):
+    with pytest.raises(ValueError, match="(overflow float|should be finite).*scale X"):
+        fit(size * X, precision=precision, kernel=kernel)

@@ -311,3 +311,13 @@ def test_fewer_distinct_rows_than_clusters(solver):
 def test_wrong_parameters(name, value):
     with pytest.raises(ValueError, match=f"'{name}' parameter"):
         fit(**{name: value})
+
+
+def test_memberships_are_those_of_the_fit():
+    model = fit(n_clusters=4).set_params(n_clusters=2)
+    assert model.membership_.shape == (150, 4)
+    assert model.membership_.sum(axis=0).A1.tolist() == [
+        (model.labels_ == k).sum() for k in range(4)
+    ]
+    rows = model.inverse_transform(model.labels_)
+    np.testing.assert_array_equal(rows, model.inverse_transform(model.membership_))

@@ -242,6 +242,8 @@ def test_rows_that_cancel(form, params):
         ({"init": "nearest"}, "'init' parameter"),
         ({"fuzziness": 2.0, "batch_size": 10}, "no mini-batches.*batch_size=10"),
         ({"fuzziness": 2.0, "local_search": 3}, "no local search.*local_search=3"),
+        ({"batch_size": 10, "n_init": 2}, "one start.*batch_size=10 with n_init=2"),
+        ({"batch_size": 10, "local_search": 3}, "no local search.*local_search=3"),
         ({"fuzziness": 0.9}, "'fuzziness' parameter.*Got 0.9"),
         ({"fuzziness": np.inf}, "'fuzziness' parameter.*Got inf"),
         ({"n_clusters": 301}, "n_samples=300 should be >= n_clusters=301"),

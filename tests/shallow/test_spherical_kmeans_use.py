@@ -253,3 +253,10 @@ def test_global_generators(params, global_rng_untouched):
     with global_rng_untouched():
         for seed in (0, None):
             model(random_state=seed, **params).fit(X).score(X)
+
+
+def test_partial_fit_goes_on_with_as_many_centres():
+    found = model().partial_fit(X)
+    found.set_params(n_clusters=found.n_clusters + 1)
+    with pytest.raises(ValueError, match="partial_fit goes on with . centres, got"):
+        found.partial_fit(X)
