@@ -170,7 +170,7 @@ def heaviest_share(
     share = 0.0
     if len(weight):
         first = int(weight.argmax())
-        row = x[slice(first, first + 1)].double()
+        row = x[slice(first, first + 1)].cpu().double()
         share = float(weight[first]) * float(row.square().mean())
     return max(shard.group.each(share)) / min(batch_size, shard.total)
 
