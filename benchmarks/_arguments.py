@@ -3,6 +3,8 @@
 import argparse
 import ast
 
+PRECISIONS = ("float32", "bfloat16")
+
 
 def parse_parameter(text):
     """``key=value`` with a Python literal, or else a string, as value."""

@@ -10,7 +10,6 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks._engine_loops import SPECS, EngineLoop, make_network, synchronise
 from benchmarks._engine_steps import Setting
 
-PRECISIONS = ("float32", "bfloat16")
 OUTSIDE = "outside of operators"
 # Part of a step -> names of the operators whose own time it is; the first that fits.
 PARTS = {
@@ -27,13 +26,13 @@ REST = "other operators"
 
 
 def report_profile(args):
-    """Blocks of both precisions in turn, each once as it is and once profiled."""
+    """Blocks of the precisions in turn, each once as it is and once profiled."""
     setting = Setting("mlp", args.optimizers[0], 256, args.device)
     network = make_network("mlp", setting.x.shape[1], setting.device)
     common = network, setting.x, SPECS[setting.optimizer], setting.batch_size
-    loops = {precision: EngineLoop(*common, precision) for precision in PRECISIONS}
-    walls = {precision: [] for precision in PRECISIONS}
-    parts = {precision: [] for precision in PRECISIONS}
+    loops = {precision: EngineLoop(*common, precision) for precision in args.precisions}
+    walls = {precision: [] for precision in args.precisions}
+    parts = {precision: [] for precision in args.precisions}
     for _ in range(args.blocks):
         for precision, loop in loops.items():
             walls[precision].append(seconds_of(loop, setting.device))
@@ -75,9 +74,9 @@ def part_of(operator):
 def print_profile(setting, walls, parts):
     print(
         f"mlp, {setting.optimizer}, batch {setting.batch_size}, ms of a step, medians "
-        f"of {len(walls[PRECISIONS[0]])} blocks of {setting.n_steps} steps\n\n"
-        f"| part | {' | '.join(f'{p} | share' for p in PRECISIONS)} |\n"
-        + 5 * "|---"
+        f"of {len(next(iter(walls.values())))} blocks of {setting.n_steps} steps\n\n"
+        f"| part | {' | '.join(f'{p} | share' for p in walls)} |\n"
+        + (1 + 2 * len(walls)) * "|---"
         + "|"
     )
     scale = 1e3 / setting.n_steps
@@ -88,14 +87,14 @@ def print_profile(setting, walls, parts):
         }
         for precision, blocks in parts.items()
     }
-    totals = {precision: sum(medians[precision].values()) for precision in PRECISIONS}
+    totals = {precision: sum(medians[precision].values()) for precision in walls}
     for part in (*PARTS, REST, OUTSIDE):
         cells = [
             f"{medians[p][part]:.2f} | {medians[p][part] / totals[p]:.0%}"
-            for p in PRECISIONS
+            for p in walls
         ]
         print(f"| {part} | {' | '.join(cells)} |")
-    cells = [f"{totals[p]:.2f} | 100%" for p in PRECISIONS]
+    cells = [f"{totals[p]:.2f} | 100%" for p in walls]
     print(f"| all, profiled | {' | '.join(cells)} |")
-    cells = [f"{scale * np.median(walls[p]):.2f} | " for p in PRECISIONS]
+    cells = [f"{scale * np.median(walls[p]):.2f} | " for p in walls]
     print(f"| all, not profiled | {' | '.join(cells)} |")

@@ -7,6 +7,7 @@ from math import ceil
 import numpy as np
 import torch
 
+from benchmarks._arguments import PRECISIONS
 from benchmarks._engine_limit import Limit
 from benchmarks._engine_loops import (
     NETWORKS,
@@ -20,7 +21,6 @@ from benchmarks._engine_loops import (
 
 LIMIT32, LIMIT16 = "limit float32", "limit bfloat16"
 BARE, ENGINE32, ENGINE16 = "bare float32", "engine float32", "engine bfloat16"
-PRECISIONS = ("float32", "bfloat16")
 EARLY = (50, 300)  # steps
 
 HEADER = (

@@ -5,7 +5,11 @@ import os
 import platform
 from pathlib import Path
 
+import numpy as np
+import sklearn
 import torch
+
+import skdeepcluster
 
 
 def describe(packages):
@@ -29,3 +33,15 @@ def describe(packages):
         f"{torch.backends.cpu.get_cpu_capability()}; matrix units for bfloat16 "
         f"(amx_bf16): {units}, vector instructions (avx512_bf16): {vectors}"
     )
+
+
+def environment():
+    """Versions and hardware, for the row."""
+    return {
+        "skdeepcluster": skdeepcluster.__version__,
+        "scikit-learn": sklearn.__version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+    }

@@ -1,14 +1,11 @@
 """The table of `benchmarks.paper_tables`, from its rows."""
 
 import json
-import os
 from collections import defaultdict
 
 import numpy as np
-import sklearn
-import torch
 
-import skdeepcluster
+from benchmarks._machine import environment
 from benchmarks._paper_fit import KMEANS, START
 from benchmarks._published import published
 from benchmarks._scores import spread
@@ -21,18 +18,6 @@ HEADER = (
 EXPLANATION = """\
 Mean ± standard deviation over the seeds. Seconds of AE + k-means are the mean of the
 pretraining, those of a method what comes after it (the whole fit without one)."""
-
-
-def environment():
-    """Versions and hardware, for the row."""
-    return {
-        "skdeepcluster": skdeepcluster.__version__,
-        "scikit-learn": sklearn.__version__,
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-    }
 
 
 def table(rows):

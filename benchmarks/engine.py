@@ -33,10 +33,10 @@ from pathlib import Path
 
 import torch
 
-from benchmarks._arguments import parse_parameter
+from benchmarks._arguments import PRECISIONS, parse_parameter
 from benchmarks._engine_loops import NETWORKS, SPECS
 from benchmarks._engine_profile import report_profile
-from benchmarks._engine_steps import EARLY, PRECISIONS, report_late, report_steps
+from benchmarks._engine_steps import EARLY, report_late, report_steps
 from benchmarks._machine import describe
 from benchmarks._peer import METHODS, report_peer
 

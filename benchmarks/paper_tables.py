@@ -28,8 +28,9 @@ from threadpoolctl import threadpool_limits
 import skdeepcluster
 from benchmarks._arguments import parse_parameter
 from benchmarks._data import NAMES, load_raw
+from benchmarks._machine import environment
 from benchmarks._paper_fit import KMEANS, recipe_of, run_kmeans, run_method
-from benchmarks._paper_table import environment, table
+from benchmarks._paper_table import table
 from benchmarks._plans import LABELS, PLANS, planned
 from benchmarks._rows import append
 

@@ -20,12 +20,12 @@ import numpy as np
 import torch
 from scipy.stats import ks_2samp
 
+from benchmarks._arguments import PRECISIONS
 from benchmarks._data import NAMES, load_raw
 from benchmarks._paper_fit import START, run_method
 from benchmarks._rows import Rows
 from benchmarks._scores import spread
 
-PRECISIONS = ("float32", "bfloat16")
 SCORES = ("acc", "nmi")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-from contextlib import contextmanager
 from numbers import Integral, Real
 
 import torch
@@ -123,7 +122,9 @@ class BaseDeepEstimator(
         """Fit on valid `rows`; callbacks see them as they came, `raw`."""
         observer = Observer(self, raw, y, init_callback_context(self))
         verbose = self.verbose if rows.group.rank == 0 else 0
-        with verbosity(verbose), rows.group.left_on_error(), _learning():
+        # Gradients are needed whatever the caller has turned off.
+        learning = torch.inference_mode(False)
+        with verbosity(verbose), rows.group.left_on_error(), learning:
             observer.fit_begins()
             trainer = self._make_trainer(rows, observer)
             with trainer.checkpoints:
@@ -269,13 +270,6 @@ class BaseDeepEstimator(
             "module_": _on_host(trainer.network),
             "objective_": _on_host(objective),
         }
-
-
-@contextmanager
-def _learning():
-    """Context in which torch keeps what gradients need, whatever the caller's."""
-    with torch.inference_mode(False), torch.enable_grad():
-        yield
 
 
 def _on_host(module):

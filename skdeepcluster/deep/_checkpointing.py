@@ -11,10 +11,8 @@ from skdeepcluster.engine import (
     class_path,
     data_in_words,
     in_words,
+    parameters_in_words,
 )
-
-# Parameters that do not change the result; of `device` its type counts, noted apart.
-_WITHOUT_EFFECT = {"verbose", "memory", "checkpoint_dir", "device"}
 
 
 def open_checkpoints(estimator, data, compute, group):
@@ -50,11 +48,7 @@ def open_checkpoints(estimator, data, compute, group):
 
 
 def _parameters_in_words(estimator, streams):
-    words = {
-        name: in_words(value)
-        for name, value in estimator.get_params(deep=False).items()
-        if name not in _WITHOUT_EFFECT
-    }
+    words = parameters_in_words(estimator)
     if isinstance(estimator.random_state, np.random.RandomState):
         words["random_state"] = f"a RandomState that drew {streams.entropy}"
     return words

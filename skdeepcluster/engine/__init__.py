@@ -16,6 +16,7 @@ from skdeepcluster.engine._fingerprints import (
     class_path,
     data_in_words,
     in_words,
+    parameters_in_words,
 )
 from skdeepcluster.engine._inference import blocks_of, map_blocks
 from skdeepcluster.engine._net import TrainingDivergedError
@@ -83,6 +84,7 @@ __all__ = [
     "embedding_size_of",
     "group_of",
     "in_words",
+    "parameters_in_words",
     "is_available",
     "label_change",
     "map_blocks",

@@ -30,6 +30,7 @@ def relative_to(
     weight: Tensor | None = None,
     shard: Shard | None = None,
     least_share: float = 0.0,
+    batch_size: int | None = None,
 ) -> OptimizerSpec:
     r"""Optimizer for reconstructing `x`, its learning rate relative to the curvature.
 
@@ -50,6 +51,8 @@ def relative_to(
         Where other processes have rows, too.
     least_share : float, default=0.0
         What :math:`\lambda / D` is taken to be at least, see `least_share_of`.
+    batch_size : int, optional
+        Rows of a step, of which one may be heavy; all rows by default.
 
     Returns
     -------
@@ -57,7 +60,7 @@ def relative_to(
     """
     if optimizer.name != "sgd":
         return optimizer
-    rate = _relative(x, optimizer.learning_rate, weight, shard, least_share)
+    rate = _relative(x, optimizer.learning_rate, weight, shard, least_share, batch_size)
     return replace(optimizer, learning_rate=rate)
 
 
@@ -68,6 +71,7 @@ def limited_to(
     weight: Tensor | None = None,
     shard: Shard | None = None,
     least_share: float = 0.0,
+    batch_size: int | None = None,
 ) -> OptimizerSpec:
     """Optimizer for a loss with a reconstruction of `x`, its rate not beyond stability.
 
@@ -84,6 +88,8 @@ def limited_to(
         Where other processes have rows, too.
     least_share : float, default=0.0
         As in `relative_to`.
+    batch_size : int, optional
+        As in `relative_to`.
 
     Returns
     -------
@@ -91,7 +97,8 @@ def limited_to(
     """
     if optimizer.name != "sgd" or steepness == 0:
         return optimizer
-    limit = _relative(x, _STABLE_RATE, weight, shard, least_share) / steepness
+    limit = _relative(x, _STABLE_RATE, weight, shard, least_share, batch_size)
+    limit /= steepness
     return replace(optimizer, learning_rate=min(optimizer.learning_rate, limit))
 
 
@@ -112,11 +119,13 @@ def _relative(
     weight: Tensor | None,
     shard: Shard | None,
     least_share: float,
+    batch_size: int | None,
 ) -> float:
     curvature = largest_eigenvalue(x, weight, shard) / x.shape[1]
     if curvature < _FLAT:  # constant data, but for rounding
         return rate
-    curvature = max(curvature, least_share)
+    heaviest = heaviest_share(x, batch_size, weight, shard)
+    curvature = max(curvature, least_share, heaviest)
     # Three digits: rounding of sums, which varies with the threads, does not show.
     return float(f"{rate / curvature:.3g}")
 
@@ -149,7 +158,10 @@ def largest_eigenvalue(
 
 @torch.no_grad()
 def heaviest_share(
-    x: Rows, batch_size: int, weight: Tensor | None = None, shard: Shard | None = None
+    x: Rows,
+    batch_size: int | None,
+    weight: Tensor | None = None,
+    shard: Shard | None = None,
 ) -> float:
     r"""What the heaviest row makes of :math:`\lambda / D` in a batch that has it.
 
@@ -158,7 +170,8 @@ def heaviest_share(
     Parameters
     ----------
     x : Rows of shape (n_samples, n_features)
-    batch_size : int
+    batch_size : int or None
+        None for all rows.
     weight : Tensor of shape (n_samples,), optional
         Sample weights, of mean 1; nothing stands out without them.
     shard : Shard, optional
@@ -172,7 +185,7 @@ def heaviest_share(
         first = int(weight.argmax())
         row = x[slice(first, first + 1)].cpu().double()
         share = float(weight[first]) * float(row.square().mean())
-    return max(shard.group.each(share)) / min(batch_size, shard.total)
+    return max(shard.group.each(share)) / min(batch_size or shard.total, shard.total)
 
 
 def _longest(rows: _DenseSample | _SparseSample, group: Group) -> Tensor:

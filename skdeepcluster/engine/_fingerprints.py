@@ -30,6 +30,8 @@ Fingerprint = dict[str, str]
 
 # Part of the key of cached pretraining; raised when training gives other weights.
 _CACHE_FORMAT = 3
+# Parameters that do not change the result; of `device` its type counts, noted apart.
+_WITHOUT_EFFECT = {"verbose", "memory", "checkpoint_dir", "device"}
 _HASHED = "hash "
 _PLAIN = bool | int | float | complex | str | bytes
 _MODULE_PARTS = {"_parameters", "_buffers", "_modules"}
@@ -86,16 +88,26 @@ def in_words(value: Any) -> str:
         described = (class_path(value),)
     if isinstance(described, str):
         return described
-    if is_plain(value):
+    plain = isinstance(value, tuple | list) and all(
+        isinstance(part, str) for part in described
+    )
+    if plain:
         return f"({', '.join(described)})"
     return _HASHED + hashlib.md5(repr(described).encode()).hexdigest()
 
 
-def is_plain(value: Any) -> bool:
-    """Whether a value is told by its words: a number, a string, a tuple of these."""
-    if isinstance(value, tuple | list):
-        return all(isinstance(_described(part), str) for part in value)
-    return value is None or isinstance(value, _PLAIN | np.generic)
+def parameters_in_words(estimator: Any) -> Fingerprint:
+    """Parameters that decide the result of a fit."""
+    return {
+        name: in_words(value)
+        for name, value in estimator.get_params(deep=False).items()
+        if name not in _WITHOUT_EFFECT
+    }
+
+
+def is_plain(words: str) -> bool:
+    """Whether a value is told by its words, not by a hash."""
+    return not words.startswith(_HASHED)
 
 
 def data_in_words(*data: Any) -> str:
@@ -112,7 +124,7 @@ def differences(there: Mapping[str, str], here: Mapping[str, str]) -> list[str]:
 
 
 def _difference(name: str, there: str | None, here: str | None) -> str:
-    if any(value is None or value.startswith(_HASHED) for value in (there, here)):
+    if any(value is None or not is_plain(value) for value in (there, here)):
         return f"{name} is not the same"
     return f"{name} was {there}, now {here}"
 

@@ -13,7 +13,6 @@ from skdeepcluster.architectures import GeneratorDropout
 from skdeepcluster.engine._batches import shuffled_batches
 from skdeepcluster.engine._callbacks import EpochReporter
 from skdeepcluster.engine._curvature import (
-    heaviest_share,
     least_share_of,
     limited_to,
     relative_to,
@@ -224,15 +223,14 @@ class PhaseProgress:
     def _optimizer(self) -> OptimizerSpec:
         trainer, spec = self.trainer, self.phase.optimizer
         x, weight, shard = trainer.x, trainer.own_weight, trainer.shard
-        heaviest = heaviest_share(x, trainer.batch_size, weight, shard)
-        least = max(least_share_of(trainer.network), heaviest)
+        least, size = least_share_of(trainer.network), trainer.batch_size
         if self.phase.rate == "relative":
-            return relative_to(x, spec, weight, shard, least)
+            return relative_to(x, spec, weight, shard, least, size)
         if self.phase.rate != "limited":
             return spec
         factors = factors_at(self.phase, self.phase.epochs)
         steepness = sum(w * o.steepness(x.shape[1]) for o, w in factors.items())
-        return limited_to(x, spec, steepness, weight, shard, least)
+        return limited_to(x, spec, steepness, weight, shard, least, size)
 
     def _snapshot(self) -> Callable[[], dict[str, Any]] | None:
         objective, snapshot = self.phase.model, self.trainer.snapshot

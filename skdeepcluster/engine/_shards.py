@@ -17,12 +17,10 @@ from scipy.sparse import issparse
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from skdeepcluster.engine._fingerprints import in_words, is_plain
+from skdeepcluster.engine._fingerprints import is_plain, parameters_in_words
 from skdeepcluster.utils._group import Group, SharedError
 
 _COMPARED_ROWS = 100
-# Parameters that may differ between processes; the first one's seed is taken.
-_OF_A_PROCESS = {"device", "verbose", "memory", "checkpoint_dir", "random_state"}
 
 
 def part_of(n_rows: int, group: Group) -> slice:
@@ -103,12 +101,12 @@ def check_agreement(
 def _check_parameters(estimator: Any, group: Group) -> None:
     """Refuse other plain parameters than in the other processes.
 
-    Not those that are objects: of their weights the first process's are taken.
+    Not those that are objects, nor seeds: the first process's are taken.
     """
     words = {
-        name: in_words(value)
-        for name, value in estimator.get_params(deep=False).items()
-        if name not in _OF_A_PROCESS and is_plain(value)
+        name: value
+        for name, value in parameters_in_words(estimator).items()
+        if is_plain(value) and name != "random_state"
     }
     every = group.each(words)
     for name in dict.fromkeys(name for own in every for name in own):

@@ -24,6 +24,7 @@ from skdeepcluster.kmeans._dense_matrix import own_memory
 from skdeepcluster.kmeans._rows import row_blocks
 from skdeepcluster.kmeans._seeding import distances_to, potentials
 from skdeepcluster.kmeans._twins import first_twins
+from skdeepcluster.utils._input import without_zeros
 from skdeepcluster.utils._stored import is_mapped
 
 _EPSILON = torch.finfo(torch.float64).eps
@@ -141,11 +142,7 @@ class SparseRows:
     """
 
     def __init__(self, x: sp.csr_matrix) -> None:
-        if not x.has_sorted_indices or not x.data.all():
-            x = x.copy()
-            x.eliminate_zeros()
-            x.sort_indices()
-        self.x = x
+        self.x = x = without_zeros(x)
         self.shape = x.shape
         self.device = torch.device("cpu")
         rows = np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))

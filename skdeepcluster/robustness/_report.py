@@ -70,8 +70,7 @@ def attack_report(estimator, X, y, X_adversarial, *, threshold=0.1):
     """
     y = column_or_1d(y)
     check_consistent_length(X, y, X_adversarial)
-    if hasattr(estimator, "classes_") or hasattr(estimator, "cluster_centers_"):
-        check_known(y, known_classes(estimator))
+    check_known(y, known_classes(estimator))
     correct = estimator.predict(X) == y
     changed = correct & (estimator.predict(X_adversarial) != y)
     ask = getattr(estimator, "confidence", None) or estimator.predict_proba

@@ -125,14 +125,17 @@ def _codes_of(estimator, X, y):
 
 
 def known_classes(estimator):
-    """Classes or numbers of clusters that an estimator tells apart."""
+    """Classes or numbers of clusters that an estimator tells apart; None if unknown."""
     if hasattr(estimator, "classes_"):
         return estimator.classes_
-    return np.arange(len(estimator.cluster_centers_))
+    centers = getattr(estimator, "cluster_centers_", None)
+    return None if centers is None else np.arange(len(centers))
 
 
 def check_known(y, classes):
-    """Refuse labels that are none of the classes."""
+    """Refuse labels that are none of the classes, where these are known."""
+    if classes is None:
+        return
     unknown = np.setdiff1d(y, classes)
     if len(unknown):
         raise ValueError(

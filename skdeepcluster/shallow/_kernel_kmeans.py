@@ -15,6 +15,7 @@ from skdeepcluster.shallow._hard_memberships import used_first
 from skdeepcluster.shallow._kernel_blocks import KERNELS
 from skdeepcluster.shallow._kernel_means import KernelMeans
 from skdeepcluster.shallow._mean_starts import label_starts, number_of_starts
+from skdeepcluster.utils._input import without_zeros
 from skdeepcluster.utils._sklearn import Interval, StrOptions, _fit_context
 from skdeepcluster.utils._transaction import whole_or_nothing
 
@@ -206,9 +207,8 @@ class KernelKMeans(KernelMeans):
         weight = self._validate_weight(sample_weight, X)
         self._check_n_samples(X)
         kernel = self._blocks(X).matrix(X)
-        points = KernelPoints(
-            kernel.to(self._device()), weight, first_twins(_without_zeros(X))
-        )
+        twins = first_twins(without_zeros(X) if sp.issparse(X) else X)
+        points = KernelPoints(kernel.to(self._device()), weight, twins)
         streams = RandomStreams.from_random_state(self.random_state)
         with verbosity(self.verbose):
             found = kernel_kmeans(
@@ -245,13 +245,3 @@ class KernelKMeans(KernelMeans):
         self.n_iter_ = found.n_iter
         self._n_features_out = self.n_clusters
         self._warn_of_empty(counts)
-
-
-def _without_zeros(X):
-    """X itself, or sparse rows in which equal ones have equal entries."""
-    if not sp.issparse(X):
-        return X
-    X = X.copy()
-    X.eliminate_zeros()
-    X.sort_indices()
-    return X

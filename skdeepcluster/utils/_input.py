@@ -69,6 +69,25 @@ def without_duplicates(X):
     return X
 
 
+def without_zeros(X):
+    """CSR rows with sorted entries and no stored zeros; never in place.
+
+    Parameters
+    ----------
+    X : CSR matrix of shape (n_samples, n_features)
+
+    Returns
+    -------
+    X : CSR matrix of shape (n_samples, n_features)
+        Equal rows have equal entries.
+    """
+    if not X.has_sorted_indices or not X.data.all():
+        X = X.copy()
+        X.eliminate_zeros()
+        X.sort_indices()
+    return X
+
+
 def checked_weight(sample_weight, X):
     """Sample weights, float64, none negative and not all zero.
 

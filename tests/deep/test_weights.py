@@ -98,11 +98,14 @@ def test_equal_weights_are_none(estimator):
 @each_deep
 def test_only_ratios_count(estimator):
     weight = 1.0 + np.arange(90) % 3
-    fits = [
-        fresh(estimator, **BATCHES).fit(LARGE, sample_weight=weight * factor)
-        for factor in (1.0, 4.0)
-    ]
-    assert fits[0].transform(LARGE).tobytes() == fits[1].transform(LARGE).tobytes()
+    found = {
+        fresh(estimator, **BATCHES)
+        .fit(LARGE, sample_weight=np.ldexp(weight, power))
+        .transform(LARGE)
+        .tobytes()
+        for power in (0, 2, -1060, -150, 130, 1020)
+    }
+    assert len(found) == 1
 
 
 def test_a_heavy_row_does_not_overshoot():
@@ -112,23 +115,6 @@ def test_a_heavy_row_does_not_overshoot():
                 pretrain_epochs=8, max_iter=1, random_state=0)  # fmt: skip
     loss = model.fit(data, sample_weight=weight).history_["pretraining"]["loss"]
     assert loss[-1] < 0.5 * loss[0]
-
-
-@pytest.mark.parametrize("power", [-1060, -150, 130, 1020])
-def test_weights_of_any_size(power):
-    weight = 1.0 + np.arange(90) % 3
-    estimator = DEC(
-        3,
-        hidden_layer_sizes=(8,),
-        embedding_size=2,
-        pretrain_epochs=2,
-        max_iter=2,
-        random_state=0,
-        **BATCHES,
-    )
-    expected = fresh(estimator).fit(LARGE, sample_weight=weight)
-    found = fresh(estimator).fit(LARGE, sample_weight=np.ldexp(weight, power))
-    assert found.transform(LARGE).tobytes() == expected.transform(LARGE).tobytes()
 
 
 @each_deep
