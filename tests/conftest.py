@@ -1,4 +1,4 @@
-"""Shared fixtures: one thread, no network, data from a folder."""
+"""Shared fixtures: one thread, seeded generators, no network, data from a folder."""
 
 import os
 import random
@@ -22,6 +22,14 @@ def single_thread():
     with threadpool_limits(1):
         yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def seeded_global_generators():
+    """A network that a test builds without a generator is the same in every run."""
+    torch.manual_seed(0)
+    np.random.seed(0)
+    random.seed(0)
 
 
 @pytest.fixture(scope="session", autouse=True)

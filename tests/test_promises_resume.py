@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 from estimators import N_SAMPLES, X, each_deep, each_network, fresh, known
 from interruptions import Interruptions, outcome
 from scipy.sparse import csr_array
@@ -82,12 +83,14 @@ def test_layers_weights_and_dropout(estimator, monkeypatch, tmp_path):
     assert len(model.history_["pretraining"]["layer_loss"]) == 3
 
 
+SMALL = {"hidden_layer_sizes": (5,), "max_iter": 2, "pretrain_epochs": 2}
+NETWORK = MLPAutoencoder((6,)).build(4, 2, torch.Generator().manual_seed(0))
 SETTINGS = [
     {"precision": "float64"},
     {"precision": "bfloat16"},
     {"init": KMeans(3, n_init=1)},
-    {"architecture": MLPAutoencoder((6,)).build(4, 2)},
-    {"pretrained": DEC(3, hidden_layer_sizes=(5,), max_iter=2, pretrain_epochs=2)},
+    {"architecture": NETWORK},
+    {"pretrained": DEC(3, random_state=0, **SMALL)},
     {"random_state": np.random.RandomState(3)},
     {"update_interval": 3, "tol": 0.5},
     {"memory": "cache"},
