@@ -71,7 +71,8 @@ def is_size(value: Any) -> bool:
 
 def unset(layer: type[_Layer], *args: Any, **kwargs: Any) -> _Layer:
     """Layer without initial weights: no draw from the global generator."""
-    return layer(*args, **kwargs, device="meta").to_empty(device="cpu")
+    made = layer(*args, **kwargs, device="meta", dtype=torch.float32)
+    return made.to_empty(device="cpu")
 
 
 @torch.no_grad()

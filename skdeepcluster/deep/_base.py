@@ -122,9 +122,7 @@ class BaseDeepEstimator(
         """Fit on valid `rows`; callbacks see them as they came, `raw`."""
         observer = Observer(self, raw, y, init_callback_context(self))
         verbose = self.verbose if rows.group.rank == 0 else 0
-        # Gradients are needed whatever the caller has turned off.
-        learning = torch.inference_mode(False)
-        with verbosity(verbose), rows.group.left_on_error(), learning:
+        with verbosity(verbose), rows.group.left_on_error():
             observer.fit_begins()
             trainer = self._make_trainer(rows, observer)
             with trainer.checkpoints:

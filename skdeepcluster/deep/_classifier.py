@@ -15,6 +15,7 @@ from skdeepcluster.deep._inference import check_answers, valid_rows
 from skdeepcluster.deep._weights import TrainingRows
 from skdeepcluster.engine import group_of
 from skdeepcluster.utils._sklearn import _fit_context
+from skdeepcluster.utils._torch_settings import own_torch_settings
 from skdeepcluster.utils._transaction import whole_or_nothing
 
 _SHARED = (
@@ -47,6 +48,7 @@ class BaseDeepClassifier(ClassifierMixin, BaseDeepEstimator):
     _decodes = False
 
     @whole_or_nothing
+    @own_torch_settings()
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
         """Learn the network and the classes.

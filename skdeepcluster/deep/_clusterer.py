@@ -34,6 +34,7 @@ from skdeepcluster.utils._sklearn import (
     _fit_context,
 )
 from skdeepcluster.utils._stored import neighbours
+from skdeepcluster.utils._torch_settings import own_torch_settings
 from skdeepcluster.utils._transaction import whole_or_nothing
 
 
@@ -58,6 +59,7 @@ class BaseDeepClusterer(
     _is_soft = True
 
     @whole_or_nothing
+    @own_torch_settings()
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None):
         """Learn the network and the clusters.
@@ -192,6 +194,7 @@ class BaseDeepClusterer(
         """Soft assignments, (n, k)."""
         return self._infer(self.objective_.soft_assign, X)
 
+    @own_torch_settings()
     def _label(self, X, check):
         """Labels of rows, int32; `check` looks at the answers they come from.
 

@@ -22,6 +22,7 @@ from skdeepcluster.engine import (
 )
 from skdeepcluster.utils._input import stored_rows, without_duplicates
 from skdeepcluster.utils._stored import StoredRows, at_once, is_stored
+from skdeepcluster.utils._torch_settings import own_torch_settings
 
 _FLOATS = (np.float64, np.float32)
 
@@ -48,6 +49,7 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         check_is_fitted(self)
         return check_answers(self._infer(lambda z: z, self._validate_new_data(X)))
 
+    @own_torch_settings()
     def _infer(self, function, X):
         """Apply `function` to the embedding of rows of X: numpy, in X's dtype."""
         return filled(self._infer_blocks(function, X), X.shape[0], X.dtype)
@@ -84,6 +86,7 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 class DecodingMixin:
     """``inverse_transform`` through the network of an estimator."""
 
+    @own_torch_settings()
     def inverse_transform(self, X):
         """Decode embeddings.
 

@@ -13,6 +13,7 @@ from skdeepcluster.engine import group_of
 from skdeepcluster.kmeans import cluster_sums
 from skdeepcluster.utils._input import checked_weight
 from skdeepcluster.utils._sklearn import _fit_context
+from skdeepcluster.utils._torch_settings import own_torch_settings
 from skdeepcluster.utils._transaction import whole_or_nothing
 
 _TINY = torch.finfo(torch.float64).tiny
@@ -31,6 +32,7 @@ class PartialFitMixin:
 
     @available_if(_has_nearest_centers)
     @whole_or_nothing
+    @own_torch_settings()
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None):
         r"""Let the centres follow new rows, in the embedding as it is.

@@ -127,9 +127,13 @@ class Compute:
         return np.float64 if self.precision == "float64" else np.float32
 
     def autocast(self) -> AbstractContextManager[None]:
-        """Context in which matrix products run in bfloat16 where that was asked."""
+        """Context in which matrix products run in bfloat16 where that was asked.
+
+        Nothing is kept for the next pass: within another such context it would get
+        weights from before the step.
+        """
         if self.precision != "bfloat16":
             return nullcontext()
         return torch.autocast(  # type: ignore[no-any-return]
-            self.device.type, dtype=torch.bfloat16
+            self.device.type, dtype=torch.bfloat16, cache_enabled=False
         )

@@ -106,7 +106,7 @@ class SoftmaxHead(ClassHead):
     ) -> None:
         """Draw the layer: weights from U(-a, a) with a = d ** -0.5, no bias."""
         limit = max(1, z.shape[1]) ** -0.5
-        drawn = torch.empty(self.n_classes, z.shape[1])
+        drawn = torch.empty(self.n_classes, z.shape[1], dtype=torch.float32)
         self.weight = nn.Parameter(drawn.uniform_(-limit, limit, generator=rng).to(z))
         self.bias = nn.Parameter(z.new_zeros(self.n_classes))
 

@@ -116,10 +116,8 @@ class SoftKMeans(ClusteringObjective):
         if self.start is not None or not self.annealing_epochs:
             super().initialise(z, weight, rng, reduce)
             return
-        centers = torch.empty(self.n_clusters, z.shape[1]).uniform_(
-            -1, 1, generator=rng
-        )
-        self._put_centers(centers.to(z))
+        drawn = torch.empty(self.n_clusters, z.shape[1], dtype=torch.float32)
+        self._put_centers(drawn.uniform_(-1, 1, generator=rng).to(z))
 
     def recluster(
         self,

@@ -16,6 +16,7 @@ from sklearn.utils.validation import (
 from skdeepcluster.deep._inference import rows_of
 from skdeepcluster.engine import map_blocks
 from skdeepcluster.objectives import ClusteringObjective
+from skdeepcluster.utils._torch_settings import own_torch_settings
 
 
 class Attack:
@@ -38,6 +39,7 @@ class Attack:
         self.range = _checked_range(clip, self.X)
         self.compute, self.network = estimator._inference_network()
 
+    @own_torch_settings()
     def gradient(self, X):
         """Gradient of what the attack raises, (n, d), up to a factor.
 

@@ -18,6 +18,7 @@ from skdeepcluster.metrics._partition import score_partition
 from skdeepcluster.shallow._base import BaseDirectionalEstimator, answer_dtype
 from skdeepcluster.shallow._distances import cosine_distances
 from skdeepcluster.utils._group import ALONE
+from skdeepcluster.utils._torch_settings import own_torch_settings
 
 
 class CosineClusterer(
@@ -45,6 +46,7 @@ class CosineClusterer(
         check_is_fitted(self)
         return self._label(self._validate(X, reset=False))
 
+    @own_torch_settings()
     def _label(self, X, matrix=None):
         """Labels of validated rows; `matrix` is theirs, where there is one already."""
         if self.fuzziness > 1:
@@ -72,11 +74,13 @@ class CosineClusterer(
         check_is_fitted(self)
         return self._memberships(self._validate(X, reset=False))
 
+    @own_torch_settings()
     def _memberships(self, X):
         distances = cosine_distances(X, self.cluster_centers_)
         memberships = fuzzy_memberships(torch.from_numpy(distances), self.fuzziness)
         return memberships.numpy().astype(answer_dtype(X))
 
+    @own_torch_settings()
     def transform(self, X):
         """Cosine distances to the centres.
 

@@ -17,6 +17,7 @@ from skdeepcluster.shallow._kernel_means import KernelMeans
 from skdeepcluster.shallow._mean_starts import label_starts, number_of_starts
 from skdeepcluster.utils._input import without_zeros
 from skdeepcluster.utils._sklearn import Interval, StrOptions, _fit_context
+from skdeepcluster.utils._torch_settings import own_torch_settings
 from skdeepcluster.utils._transaction import whole_or_nothing
 
 
@@ -184,6 +185,7 @@ class KernelKMeans(KernelMeans):
         self.verbose = verbose
 
     @whole_or_nothing
+    @own_torch_settings()
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None):
         """Find the clusters.

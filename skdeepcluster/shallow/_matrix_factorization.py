@@ -16,6 +16,7 @@ from skdeepcluster.shallow._centroid_factors import CentroidFactors
 from skdeepcluster.shallow._hard_memberships import used_first
 from skdeepcluster.shallow._mean_starts import center_starts, number_of_starts
 from skdeepcluster.utils._sklearn import Interval, StrOptions, _fit_context
+from skdeepcluster.utils._torch_settings import own_torch_settings
 from skdeepcluster.utils._transaction import whole_or_nothing
 
 # One start of "palm" is as far from the best as one of "lloyd" (measured).
@@ -182,6 +183,7 @@ class MatrixFactorizationKMeans(CentroidFactors):
         self.verbose = verbose
 
     @whole_or_nothing
+    @own_torch_settings()
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None):
         """Find the clusters.

@@ -11,6 +11,7 @@ from skdeepcluster.shallow._base import answer_dtype
 from skdeepcluster.shallow._starts import starts
 from skdeepcluster.utils._sklearn import _fit_context
 from skdeepcluster.utils._stored import is_on_disk
+from skdeepcluster.utils._torch_settings import own_torch_settings
 from skdeepcluster.utils._transaction import whole_or_nothing
 
 # Neighbouring rows of a mapped file that are read together: one by one they would take
@@ -23,6 +24,7 @@ class MiniBatchMixin:
 
     @available_if(lambda self: self.fuzziness == 1)
     @whole_or_nothing
+    @own_torch_settings()
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None):
         """Take in one mini-batch: each centre moves towards the rows nearest to it.

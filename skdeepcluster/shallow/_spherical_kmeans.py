@@ -19,6 +19,7 @@ from skdeepcluster.shallow._starts import METHODS, number_of_starts
 from skdeepcluster.utils._docstring import shared_docstring
 from skdeepcluster.utils._group import SHARDS
 from skdeepcluster.utils._sklearn import Interval, StrOptions, _fit_context
+from skdeepcluster.utils._torch_settings import own_torch_settings
 from skdeepcluster.utils._transaction import whole_or_nothing
 
 
@@ -177,6 +178,7 @@ class SphericalKMeans(MiniBatchMixin, CosineClusterer):
         self.verbose = verbose
 
     @whole_or_nothing
+    @own_torch_settings()
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None):
         """Find the clusters.

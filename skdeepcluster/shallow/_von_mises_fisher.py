@@ -18,6 +18,7 @@ from skdeepcluster.shallow._directional_mixture import DirectionalMixture
 from skdeepcluster.shallow._starts import number_of_starts, starts
 from skdeepcluster.utils._docstring import shared_docstring
 from skdeepcluster.utils._sklearn import Interval, StrOptions, _fit_context
+from skdeepcluster.utils._torch_settings import own_torch_settings
 from skdeepcluster.utils._transaction import whole_or_nothing
 
 
@@ -172,6 +173,7 @@ class VonMisesFisherMixture(DirectionalMixture):
         self.verbose = verbose
 
     @whole_or_nothing
+    @own_torch_settings()
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None):
         """Estimate the mixture.
