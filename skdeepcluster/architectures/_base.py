@@ -63,8 +63,8 @@ class Architecture(BaseEstimator):
 class Linear(nn.Linear):
     """``nn.Linear`` by the fastest matrix product of the processor.
 
-    On x86 processors large float32 products go to oneDNN, which has AVX-512 kernels
-    where MKL, that PyTorch takes by itself, keeps them for processors of Intel.
+    On x86 processors large float32 products go to oneDNN instead of MKL, PyTorch's own
+    choice, because MKL uses its AVX-512 kernels on Intel processors only.
     """
 
     def forward(self, x: Tensor) -> Tensor:

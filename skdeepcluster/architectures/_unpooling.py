@@ -37,10 +37,10 @@ class UnpoolingAutoencoder(Architecture):
     Every stage is a convolution without padding, the activation and max-pooling; a last
     convolution, linear, takes all that is left of the image and gives the embedding.
     The decoder mirrors it: in training, a value goes back to where the maximum of its
-    window was when these rows were encoded, with zeros around it. An embedding that
-    was not just encoded has no such places: it is spread evenly over the window, which
-    is what all places give on average. So it is, too, outside of training, where the
-    reconstruction of a row depends on its embedding alone.
+    window was when these rows were encoded, with zeros around it. For an embedding
+    that was not just encoded these places are not known, and a value is spread evenly
+    over its window, the average over all places. The same holds outside of training,
+    where the reconstruction of a row depends on its embedding alone.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ from skdeepcluster.utils._sklearn import Interval, StrOptions
 
 @shared_docstring
 class CentroidClassifier(ConfidenceMixin, BaseDeepClassifier):
-    r"""Classifier with one centroid per class, sure only near to them.
+    r"""Classifier with one centroid per class, confident only near the centroids.
 
     The encoder f and a softmax layer are trained first. The layer is then replaced by
     centroids, which start as class means of the embedding and learn with the encoder:
@@ -26,9 +26,9 @@ class CentroidClassifier(ConfidenceMixin, BaseDeepClassifier):
         \ell_k(x) = -\gamma_k \lVert f(x) - m_k \rVert^2, \qquad
         \text{confidence}_k(x) = e^{\ell_k(x)} \in (0, 1]
 
-    A softmax layer only asks in which cone of the embedding a row lies, and becomes the
-    surer the farther it lies out. Here every class has a place, and a row that is far
-    from all of them has no confidence in any.
+    A softmax layer only distinguishes in which cone of the embedding a row lies, and is
+    the more confident the farther out the row is. Here every class has a location, and
+    a row that is far from all centroids gets a low confidence for every class.
 
     Parameters
     ----------
@@ -41,7 +41,8 @@ class CentroidClassifier(ConfidenceMixin, BaseDeepClassifier):
         - "ct": :math:`-\ell_y + \ln \sum_k e^{\ell_k} - \ell_y`;
         - "bce": :math:`-\ell_y - \sum_{k \ne y} \ln(1 - e^{\ell_k})`.
 
-        "softmax" keeps the softmax layer, for as many epochs: the twin to compare with.
+        "softmax" keeps the softmax layer and trains it for as many epochs: the baseline
+        to compare with.
     embedding_size : int, default=None
         Number of columns of the embedding. None takes the size of a module passed as
         `architecture`, that of `pretrained`, an architecture's own default, and the
@@ -58,9 +59,9 @@ class CentroidClassifier(ConfidenceMixin, BaseDeepClassifier):
     gamma_bounds : tuple of two floats, default=(0.05, 1000.0)
         Bounds into which every :math:`\gamma_k` is brought back after each step.
     delta_init : float, default=0.9
-        :math:`\delta_k` of "ga" at the start, from 0.001 to 0.9, in which they stay.
+        Initial :math:`\delta_k` of "ga"; they are kept between 0.001 and 0.9.
     weight_decay : float, default=5e-4
-        Of the network; centroids and gammas have none.
+        Weight decay of the network; not applied to centroids and gammas.
     warmup_epochs : int or "auto", default="auto"
         Epochs with the softmax layer. "auto" is 10, but between 500 and 5,000 steps.
     max_iter : int or "auto", default="auto"
@@ -70,8 +71,9 @@ class CentroidClassifier(ConfidenceMixin, BaseDeepClassifier):
     batch_size : int, default=128
         Rows per optimizer step; all rows where there are fewer.
     learning_rate : float, default=0.05
-        Of the warm-up. Centroids take a fifth of it, and in their last third a fifth of
-        that; a softmax layer goes on with it, and takes a tenth in the last third.
+        Learning rate of the warm-up. Centroids are trained with a fifth of it, and in
+        the last third of their epochs with a fifth of that; a softmax layer continues
+        with the same rate, and with a tenth of it in the last third.
     optimizer : {"sgd", "adam"}, default="sgd"
         "sgd" has momentum 0.9. With "adam" a learning rate of 1e-3 is usual.
     device : str, default="auto"
@@ -85,22 +87,23 @@ class CentroidClassifier(ConfidenceMixin, BaseDeepClassifier):
     {checkpoint_dir}
     {shard}
     random_state : int, RandomState instance or None, default=None
-        Seed of weights and batches. The same int gives the same bits on the CPU with
-        the same number of threads. Global generators are neither read nor moved.
+        Seed of weights and batches. The same int gives bit-identical results on the CPU
+        with the same number of threads. The global random generators are neither used
+        nor changed.
     verbose : int, default=0
-        1 logs phases and 2 also epochs, to the logger ``"skdeepcluster"`` (the standard
-        error stream, where logging is not set up).
+        1 logs phases and 2 also epochs, to the logger ``"skdeepcluster"`` (to standard
+        error if logging is not configured).
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         The classes, sorted.
     centroids_ : ndarray of shape (n_classes, embedding_size)
-        The centroids, in the embedding. Not there with ``loss="softmax"``.
+        The centroids, in the embedding. Not set if ``loss="softmax"``.
     gamma_ : ndarray of shape (n_classes,)
-        :math:`\gamma_k`. Not there with ``loss="softmax"``.
+        :math:`\gamma_k`. Not set if ``loss="softmax"``.
     n_iter_ : int
-        Epochs that were run, those of the warm-up among them.
+        Number of epochs, including those of the warm-up.
     history_ : dict
         Per phase a dict with ``"loss"``, a list with one value per epoch. The phases
         are ``"warm_up"``, ``"centroids"`` (or ``"softmax"``) and ``"refinement"``.
@@ -123,13 +126,13 @@ class CentroidClassifier(ConfidenceMixin, BaseDeepClassifier):
     ``predict_proba`` is the softmax of the logits, as scikit-learn asks: rows sum to 1.
     It is not the confidence, and neither is calibrated.
 
-    The recipe is that of the authors' code, but for the learning rate, which is half of
-    theirs, and for the first :math:`\gamma_k`, which is 1 there. Where classes overlap
-    so much that the pull to the centroids of "ga" and "ct" outweighs the rest, these
-    let all centroids fall together; "bce" does not.
+    Training follows the authors' code, except that the learning rate is half of theirs
+    and that their initial :math:`\gamma_k` is 1. If classes overlap so much that the
+    pull of "ga" and "ct" towards the centroids outweighs the rest of the loss, all
+    centroids collapse into one point; with "bce" they do not.
 
-    Where the distinct rows fit into one batch, rows that repeat are merged, and a
-    weight is exactly a repetition.
+    If all distinct rows fit into one batch, repeated rows are merged, and an integer
+    weight is exactly equivalent to repeating the row.
 
     References
     ----------

@@ -63,7 +63,8 @@ class BaseDeepClassifier(ClassifierMixin, BaseDeepEstimator):
             Class of each row: numbers or strings, of at least two classes.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows in the loss and in the class means. Only their ratios
-            count. Rows of weight 0 are left out, with the classes that only they have.
+            matter. Rows of weight 0 are left out, and so are classes that occur in no
+            other rows.
 
         Returns
         -------

@@ -68,13 +68,13 @@ class BaseDeepClusterer(
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training rows. float64 and float32 are used as they are, other dtypes
-            become float64; the network computes in `precision`. Sparse rows become
-            dense batch by batch; formats other than CSR are converted.
+            become float64; the network computes in `precision`. Sparse rows are made
+            dense one batch at a time; formats other than CSR are converted.
         y : array-like, default=None
-            Not used in training. Callbacks that score see it.
+            Not used in training, only passed on to callbacks that compute scores.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows in all losses, centres and targets. Only their ratios
-            count. Rows of weight 0 are left out, but for `labels_`.
+            matter. Rows of weight 0 are left out of the fit, but get a label.
 
         Returns
         -------
@@ -119,8 +119,8 @@ class BaseDeepClusterer(
         )
         if whole and rows.X.shape[0] < k:
             raise ValueError(
-                f"The rows with a positive sample_weight should be >= n_clusters={k}, "
-                f"got {rows.X.shape[0]}."
+                "The number of rows with a positive sample_weight should be >= "
+                f"n_clusters={k}, got {rows.X.shape[0]}."
             )
         return rows
 
@@ -236,8 +236,9 @@ class BaseDeepClusterer(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Of more than 2,000 rows a fixed sample is scored; with ``shard="local"``
-            of the rows of all processes, each of which calls this with its own.
+            If there are more than 2,000 rows, a fixed sample of them is scored. With
+            ``shard="local"`` every process calls this with its own rows, and the sample
+            is drawn from the rows of all processes.
         y : ignored
             Present by convention.
 

@@ -37,8 +37,8 @@ class ConfidenceMixin:
         -------
         C : ndarray of shape (n_samples, n_classes)
             From 0 to 1, in X's dtype. Rows need not sum to 1: far from all centroids
-            they vanish, near to two of them they exceed it. With ``loss="softmax"``
-            the probabilities.
+            the sum vanishes, and near two of them it exceeds 1. With ``loss="softmax"``
+            these are the probabilities.
         """
         check_is_fitted(self)
         return self._confidence_of(self._validate_new_data(X))
@@ -47,24 +47,24 @@ class ConfidenceMixin:
         return check_answers(self._infer(self.objective_.confidence, X))
 
     def predict_with_reject(self, X, *, threshold=0.5, reject_label=-1):
-        """Class of each row that the model is sure of.
+        """Class of each row, or `reject_label` where the model is not confident.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows to classify.
         threshold : float, default=0.5
-            Rows whose confidence in their class is smaller are rejected; from 0, which
-            rejects none, to 1.
+            Rows whose confidence in their class is smaller are rejected; between 0,
+            which rejects none, and 1.
         reject_label : int, str or other label, default=-1
-            What rejected rows get; none of the classes.
+            Label of rejected rows, which must not be one of the classes.
 
         Returns
         -------
         labels : ndarray of shape (n_samples,)
-            Of the dtype of ``classes_`` where it can hold `reject_label`; of a longer
-            string where both are strings; else of dtype object, with the labels as
-            they are.
+            The dtype is that of ``classes_`` if it can hold `reject_label`, a longer
+            string dtype if both are strings, and otherwise object, with the labels
+            unchanged.
         """
         check_is_fitted(self)
         if not isinstance(threshold, Real) or not 0 <= threshold <= 1:
@@ -83,7 +83,7 @@ class ConfidenceMixin:
         return labels
 
     def margin(self, X):
-        """Distance of each row's embedding to the nearest other decision.
+        """Distance of each row's embedding to the nearest decision boundary.
 
         Parameters
         ----------
@@ -105,9 +105,10 @@ class ConfidenceMixin:
 
         .. math:: r(x) = \text{margin}(x) / L
 
-        as an embedding moves by at most :math:`L \lVert x' - x \rVert_2`. A true bound,
-        and a cautious one: the Lipschitz bound of a deep network is far above what it
-        does to any row. Rounding of `precision` is not accounted for.
+        because the embedding moves by at most :math:`L \lVert x' - x \rVert_2`. The
+        bound is valid but conservative: the Lipschitz bound of a deep network far
+        exceeds how much it stretches distances around any row. Rounding errors of
+        `precision` are not accounted for.
 
         Parameters
         ----------

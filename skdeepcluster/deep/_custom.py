@@ -44,9 +44,9 @@ class DeepClustering(BaseDeepClusterer):
     {architecture}
     embedding_layers : tuple of int, default=(-1,)
         Which layers of the encoder make up the embedding, side by side; -1 is the
-        innermost. More than that one need an architecture with ``layer_pairs``.
+        innermost. Any others need an architecture with ``layer_pairs``.
     clustering_loss : str, Objective, tuple of these or None, default="hardening"
-        What makes clusters. At most one that assigns rows: "hardening" (DEC, IDEC),
+        The clustering losses. At most one that assigns rows: "hardening" (DEC, IDEC),
         "soft_kmeans" (Deep k-Means), "hard_kmeans" (centres follow at every update),
         "running_kmeans" (they follow every batch, as in DCN), "scatter" (DEKM),
         "classification" (a softmax layer learns the clusters of k-means),
@@ -66,17 +66,17 @@ class DeepClustering(BaseDeepClusterer):
         reconstructed, in pretraining and after.
     augmentation : callable, default=None
         ``augmentation(x, generator)`` maps a batch of scaled rows, a tensor of shape
-        (b, n_features), to a transformed one; their embeddings are drawn together.
+        (b, n_features), to a transformed one; a loss pulls their embeddings together.
     augmentation_weight : float, default=1.0
-        Weight of that loss.
+        Weight of the augmentation loss.
     schedule : {"pretrain", "joint", "ramp", "alternating"}, default="pretrain"
         "pretrain": reconstruction alone, then all losses. "joint": all losses from the
         start, on an untrained network. "ramp": as "pretrain", the clustering weights
         growing linearly from 0 over the first half of `max_iter`. "alternating": as
-        "pretrain", but centres are not moved by the optimizer: k-means does at every
-        update.
+        "pretrain", but k-means moves the centres at every update, instead of the
+        optimizer.
     recluster : bool, default=False
-        Whether the final embedding is clustered anew, as `init` says.
+        Whether to cluster the final embedding from scratch, as specified by `init`.
     {pretraining}
     {max_iter}
     {update_interval}

@@ -12,7 +12,7 @@ from skdeepcluster.utils._sklearn import Interval
 
 @shared_docstring
 class DCN(BaseDeepClusterer):
-    r"""Deep Clustering Network: an embedding that k-means likes.
+    r"""Deep Clustering Network: a k-means-friendly embedding.
 
     Reconstruction and k-means are minimised in turn, over the network and over hard
     assignments s and centres M:
@@ -22,9 +22,9 @@ class DCN(BaseDeepClusterer):
         L = \frac{1}{n} \sum_i \Bigl( \lVert x_i - g(f(x_i)) \rVert^2
         + \frac{\lambda}{2} \lVert f(x_i) - M s_i \rVert^2 \Bigr)
 
-    (equation 5 of [1]_). A step trains the network on a batch with the assignments as
-    they are; then the batch is embedded anew and assigned, and every centre moves to
-    the mean of the rows that it has counted (equation 8).
+    (equation 5 of [1]_). Each step trains the network on a batch with the assignments
+    fixed; then the batch is embedded and assigned again, and every centre moves to the
+    mean of all rows that it has counted so far (equation 8).
 
     Parameters
     ----------
@@ -57,8 +57,8 @@ class DCN(BaseDeepClusterer):
     Notes
     -----
     Assignments are hard: there is no ``predict_proba``. At every update all rows are
-    assigned anew, and a cluster without rows starts again at the row that is farthest
-    from its centre; the paper leaves open what becomes of it.
+    reassigned, and the centre of an empty cluster moves to the row that is farthest
+    from its nearest centre; the paper does not say what happens to empty clusters.
 
     References
     ----------

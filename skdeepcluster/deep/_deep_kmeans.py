@@ -35,14 +35,14 @@ class DeepKMeans(BaseDeepClusterer):
     {hidden_layer_sizes}
     {architecture}
     alpha : float or "annealing", default=1000.0
-        Inverse temperature. A number is held fixed after pretraining. "annealing"
-        starts without pretraining, from random centres (unless `init` is not
-        "k-means"), and lets alpha grow through 40 values, each for an equal share of
-        `max_iter` epochs (200 in the paper).
+        Inverse temperature. A number is held fixed after pretraining. "annealing" does
+        no pretraining, starts from random centres if `init` is "k-means", and increases
+        alpha through 40 values, each for an equal share of `max_iter` epochs (200 in
+        the paper).
     assignment : {"soft", "hard"}, default="soft"
         "hard" is the limit of infinite `alpha`: the distance to the nearest centre,
-        the k-means loss of the taxonomy. There is no ``predict_proba`` then, a number
-        in `alpha` is not used and "annealing" is an error.
+        the k-means loss of the taxonomy. There is then no ``predict_proba``, a numeric
+        `alpha` is not used, and ``alpha="annealing"`` raises an error.
     clustering_weight : float, default=1.0
         :math:`\lambda`, beside a reconstruction that is summed over the features.
     {pretraining}
@@ -65,11 +65,11 @@ class DeepKMeans(BaseDeepClusterer):
 
     Notes
     -----
-    The authors go on with the Adam of their pretraining, at 1e-3. A new Adam takes its
-    first steps at full length in every weight, so the rate is a tenth of that here; for
-    "annealing", which starts from nothing, 1e-3 is right.
+    The authors continue with the Adam optimizer of their pretraining, at 1e-3. A new
+    Adam optimizer takes its first steps at full length in every weight, so the default
+    here is a tenth of that; for "annealing", which trains from scratch, use 1e-3.
 
-    `alpha` is in units of one over a squared distance in the embedding. With
+    The unit of `alpha` is one over a squared distance in the embedding. With
     "annealing" the schedule is run to its end, whatever `tol` is.
 
     References

@@ -12,8 +12,8 @@ class DEKM(BaseDeepClusterer):
     r"""Deep Embedded K-Means: less scatter within clusters, one direction at a time.
 
     After pretraining the decoder is set aside. K-means on the embedding gives centres
-    u and labels c; of the scatter within the clusters the direction v with the largest
-    eigenvalue says least about them, and the encoder learns to give it up:
+    u and labels c. The direction v of the largest scatter within the clusters, that of
+    the largest eigenvalue, says least about them, and the encoder learns to reduce it:
 
     .. math::
 
@@ -22,9 +22,9 @@ class DEKM(BaseDeepClusterer):
         L = \frac{1}{n d} \sum_i \lVert V^\top f(x_i) - y_i' \rVert^2
 
     where :math:`y_i'` is :math:`V^\top h_i` with the last coordinate replaced by that
-    of the row's centre (section III of [1]_). The other coordinates are held where they
-    were, in place of a decoder. All of it is computed anew every `update_interval`
-    steps, clusters keeping their numbers.
+    of the row's centre (section III of [1]_). Holding the other coordinates where they
+    were replaces the decoder. Everything is recomputed every `update_interval` steps,
+    and the clusters keep their numbers.
 
     Parameters
     ----------
@@ -38,15 +38,15 @@ class DEKM(BaseDeepClusterer):
         Optimizer steps between two runs of k-means and of the eigendecomposition; 40
         for images and 10 for texts in the authors' code.
     tol : float, default=5e-3
-        The clustering phase ends when a smaller share of the labels changes over 140
-        steps (over one update interval, where that is longer). Not looked at in the
-        first epoch. The paper has 1e-3, its code 5e-3.
+        The clustering phase ends when the share of the labels that change over 140
+        steps (or over one update interval, if that is longer) is smaller than `tol`. It
+        is not checked in the first epoch. The paper has 1e-3, its code 5e-3.
     {batch_size}
     {dekm_learning_rate}
     {init}
     n_init : int, default=20
-        Restarts of the first k-means (100 in the authors' code). Later ones start from
-        the centres as they are, and from a tenth as many new starts.
+        Restarts of the first k-means (100 in the authors' code). Later runs keep the
+        best of one start from the current centres and a tenth as many new starts.
     {engine}
 
     Attributes

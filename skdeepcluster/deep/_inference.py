@@ -90,8 +90,8 @@ class DecodingMixin:
     def inverse_transform(self, X):
         """Decode embeddings.
 
-        With the decoder as trained; where the clustering phase has no reconstruction,
-        that is as pretrained.
+        This uses the trained decoder; if the clustering phase has no reconstruction
+        loss, that is the pretrained one.
 
         Parameters
         ----------

@@ -148,9 +148,7 @@ def _check(losses, n_clusters):
                 f"{sorted(NAMES)}, an Objective, or a tuple of these. Got {loss!r}."
             )
     if len({id(loss) for loss in losses}) < len(losses):
-        raise ValueError(
-            f"Each of the clustering losses must be there once. Got {losses!r}."
-        )
+        raise ValueError(f"The clustering losses must be distinct. Got {losses!r}.")
     assigning = [
         loss
         for loss in losses

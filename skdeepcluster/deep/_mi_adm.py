@@ -15,15 +15,15 @@ class MIADM(BaseDiscriminativeClusterer):
     r"""Mutual information clustering by an alternating direction method.
 
     Softmax posteriors :math:`p_i = \mathrm{softmax}(\Theta z_i + b)` on the embedding
-    are to tell as much as possible about the rows:
+    should carry as much information as possible about the rows:
 
     .. math::
 
         \max \; \mathcal H(\bar p) - \frac{1}{n} \sum_i \mathcal H(p_i)
         - \lambda \sum_k \lVert \theta_k \rVert^2
 
-    [1]_. Auxiliary assignments q take the place of p in turn with it. Once per epoch
-    they are set for all rows,
+    [1]_. Auxiliary assignments q stand in for p, and the two are updated in turn. Once
+    per epoch the assignments are set for all rows,
 
     .. math::
 
@@ -63,7 +63,7 @@ class MIADM(BaseDiscriminativeClusterer):
 
     See Also
     --------
-    SRKMeans : What this becomes where k-means is written for it.
+    SRKMeans : The same objective, written as k-means.
 
     Notes
     -----

@@ -35,11 +35,11 @@ class PartialFitMixin:
     @own_torch_settings()
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None):
-        r"""Let the centres follow new rows, in the embedding as it is.
+        r"""Update the centres with new rows; the network stays as it is.
 
-        The first call is `fit`. A later one, or one after `fit`, assigns the rows and
-        moves every centre to the mean of all rows that it has counted so far, those of
-        `fit` among them: k-means in mini-batches. The network does not learn.
+        On an unfitted estimator this is `fit`. Otherwise the rows are assigned, and
+        every centre moves to the mean of all rows that were assigned to it so far,
+        including those of `fit`, as in mini-batch k-means.
 
         .. math::
             \mu_k \leftarrow \frac{n_k \mu_k + \sum_{i: l_i = k} w_i z_i}
@@ -63,7 +63,7 @@ class PartialFitMixin:
             return self.fit(X, y, sample_weight)
         if group_of(self.shard).size > 1:
             raise ValueError(
-                "partial_fit after fit is of one process, and needs shard=None. Got "
+                "partial_fit after fit runs in one process and needs shard=None. Got "
                 f"shard={self.shard!r}."
             )
         X = self._validate_new_data(X)

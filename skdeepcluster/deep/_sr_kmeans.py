@@ -74,8 +74,8 @@ class SRKMeans(BaseDiscriminativeClusterer):
     :math:`p_{ik} \propto (q_{ik} \bar q_k)^{1/2}` whatever the norms are.
 
     With ``architecture=IdentityArchitecture()`` it is k-means with soft assignments on
-    X, centred and divided by its root mean square; only the closed forms alternate, to
-    their rest. Above a temperature of twice the largest eigenvalue of the covariance
+    X, centred and divided by its root mean square; the two closed forms alternate until
+    they converge. Above a temperature of twice the largest eigenvalue of the covariance
     (:func:`skdeepcluster.theory.critical_temperature`) centres near the mean merge.
 
     References

@@ -160,8 +160,8 @@ class Checkpoints:
         apart = differences(found["fingerprint"], self.fingerprint)
         if apart:
             raise ValueError(
-                f"The checkpoint in checkpoint_dir={str(self.path.parent)!r} is "
-                f"another fit's: {'; '.join(apart)}. {self._advice()}"
+                f"The checkpoint in checkpoint_dir={str(self.path.parent)!r} belongs "
+                f"to a different fit: {'; '.join(apart)}. {self._advice()}"
             )
         return found
 
@@ -226,7 +226,7 @@ def _load(path: Path, advice: str) -> State:
             raise
         except Exception as error:
             raise ValueError(
-                f"{str(path)!r} is damaged, or no checkpoint of a fit. {advice}"
+                f"{str(path)!r} is damaged, or not a checkpoint of a fit. {advice}"
             ) from error
     return found
 

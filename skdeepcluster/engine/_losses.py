@@ -101,8 +101,8 @@ class BatchLosses:
             return weighted_mean(loss, self.batch.weight)
         if loss.ndim == 0:
             raise SharedError(
-                f"{type(objective).__name__} is a loss of the whole batch, which no "
-                "process has where several train together: use shard=None."
+                f"{type(objective).__name__} needs the whole batch, which no process "
+                "has when several train together: use shard=None."
             )
         return weighted_sum(loss, self.batch.weight)
 

@@ -200,6 +200,6 @@ def check_scaled(X: NDArray) -> None:
     """Refuse rows so far from the training data that their scaled values overflow."""
     if not np.isfinite(X).all():
         raise ValueError(
-            "X has values that overflow float32 once scaled as the training data were; "
+            "X has values that overflow float32 once scaled like the training data; "
             "they lie beyond all training rows."
         )

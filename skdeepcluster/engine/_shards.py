@@ -81,20 +81,21 @@ def check_agreement(
         )
     if shard == "auto" and len(set(group.each(_signature(X)))) > 1:
         raise SharedError(
-            "With shard='auto' all processes pass the same X, and each takes its part; "
-            "these differ. Pass shard='local' where each has rows of its own."
+            "With shard='auto' all processes must pass the same X, of which each takes "
+            "its part, but these differ. Pass shard='local' if each has its own rows."
         )
     if shard == "auto" and len(set(group.each(str(joblib.hash(others))))) > 1:
         raise SharedError(
-            "With shard='auto' all processes pass the same y and sample_weight for the "
-            "same X; these differ."
+            "With shard='auto' all processes must pass the same y and sample_weight. "
+            "Got different ones."
         )
     rows = group.each(X.shape[0])
     least = sum(rows) // group.size if shard == "local" else rows[0]
     if min(rows) == 0 or least < group.size or batch_size < group.size:
         raise SharedError(
-            "Every process needs a row, and a batch one of each of them. Got "
-            f"{rows} rows, {group.size} processes and batch_size={batch_size}."
+            "Every process needs at least one row, and every batch at least one row of "
+            f"each process. Got {rows} rows, {group.size} processes and "
+            f"batch_size={batch_size}."
         )
 
 

@@ -174,8 +174,8 @@ class Trainer:
     def _check_has_all_rows(self, objective: Objective) -> None:
         if not self.shard.alone:
             raise SharedError(
-                f"{type(objective).__name__} looks at all rows of the input, which "
-                "no process has where several train together: use shard=None."
+                f"{type(objective).__name__} needs all rows of the input, which no "
+                "process has when several train together: use shard=None."
             )
 
     @property

@@ -81,8 +81,8 @@ class Batch:
 class Objective(nn.Module):
     """A loss with its state, in buffers and parameters.
 
-    It knows nothing of networks, optimizers or scikit-learn. Hooks that a loss does
-    not need stay as they are here.
+    It knows nothing of networks, optimizers or scikit-learn. A subclass overrides
+    `loss` and only those hooks that it needs.
     """
 
     #: Whether ``loss`` reads ``batch.x_hat``: only then is the decoder run.
@@ -91,9 +91,9 @@ class Objective(nn.Module):
     needs_layers = False
 
     def steepness(self, n_features: int) -> float:
-        """How much steeper than a mean squared reconstruction; 0 for other losses.
+        """Curvature, in units of a mean squared reconstruction's; 0 for other losses.
 
-        Gradient descent on it is stable at learning rates that are so much smaller.
+        The largest stable learning rate of gradient descent is inverse to it.
         """
         return 0.0
 

@@ -144,8 +144,8 @@ class CentroidHead(ClassHead):
         Which loss: `ga_loss`, `ct_loss` or `bce_loss`.
     gamma_init : float, default=None
         None takes the inverse of the mean squared distance of rows to their centroid,
-        at which they have a log confidence of -1 in the mean; but at most 1, beyond
-        which gradient descent soon is not stable.
+        which makes the mean log confidence -1; but at most 1, beyond which gradient
+        descent soon becomes unstable.
     gamma_bounds : tuple of two floats, default=(0.05, 1000.0)
     delta_init : float, default=0.9
         Of "ga"; kept in [0.001, 0.9], and drawn towards 0 by a weight decay of 5e-3.

@@ -59,9 +59,9 @@ class SoftKMeans(ClusteringObjective):
     n_init : int, default=20
         Restarts of the k-means that gives the first centres.
     annealing_epochs : int, default=0
-        Over so many epochs alpha takes the values of `annealing_schedule`, whatever
-        `alpha` says; then the centres start at random in [-1, 1], but for a `start` of
-        their own. 0 keeps `alpha`.
+        Number of epochs over which alpha takes the values of `annealing_schedule`,
+        whatever `alpha` says; the centres then start at random in [-1, 1], unless
+        `start` is set. 0 keeps `alpha`.
 
     References
     ----------

@@ -108,8 +108,9 @@ class CosineClusterer(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Of more than 2,000 rows a fixed sample is scored; with ``shard="local"``
-            of the rows of all processes, each of which calls this with its own.
+            If there are more than 2,000 rows, a fixed sample of them is scored. With
+            ``shard="local"`` every process calls this with its own rows, and the sample
+            is drawn from the rows of all processes.
         y : ignored
             Present by convention.
 

@@ -65,11 +65,11 @@ class KernelKMeans(KernelMeans):
     kernel_params : dict, default=None
         Further arguments of a callable.
     solver : {"lloyd", "hartigan"}, default="lloyd"
-        As in :class:`MatrixFactorizationKMeans`. Lloyd's iteration easily sticks where
+        As in :class:`MatrixFactorizationKMeans`. Lloyd's iteration easily gets stuck if
         rows are nearly orthogonal, as with a narrow "rbf"; "hartigan" costs little.
     init : {"k-means++", "random"} or array-like, default="k-means++"
-        Where a start comes from: rows drawn far from each other, any different rows, or
-        labels to start from, of shape (n_samples,).
+        How a start is chosen: rows drawn far from each other, distinct rows drawn at
+        random, or an array of initial labels, of shape (n_samples,).
     n_init : int or "auto", default="auto"
         Number of starts, of which the one with the lowest objective is kept. "auto"
         takes 1 for "k-means++" and labels, and 10 for "random".
@@ -85,11 +85,12 @@ class KernelKMeans(KernelMeans):
         Of the kernel matrix; "float32" halves its memory. Kernels are evaluated, and
         sums of them used, in float64.
     random_state : int, RandomState instance or None, default=None
-        Seed of the starts. The same int gives the same bits on the CPU with the same
-        number of threads. Global generators are neither read nor moved.
+        Seed of the starts. The same int gives bit-identical results on the CPU with the
+        same number of threads. The global random generators are neither used nor
+        changed.
     verbose : int, default=0
-        1 logs every start, to the logger ``"skdeepcluster"`` (the standard error
-        stream, where logging is not set up).
+        1 logs every start to the logger ``"skdeepcluster"`` (to standard error if
+        logging is not configured).
 
     Attributes
     ----------

@@ -45,16 +45,16 @@ class MatrixFactorizationKMeans(CentroidFactors):
     n_clusters : int, default=8
         Number of clusters, k: the rank of the factorization.
     solver : {"lloyd", "hartigan", "palm"}, default="lloyd"
-        "lloyd" alternates the two closed forms. "hartigan" goes on where that ends, by
-        moves of single rows that lower the objective exactly, and alternates the two
-        until neither helps: never above "lloyd" from the same start. "palm" relaxes Y
-        to rows of sum 1, with a growing penalty on what is not 0 or 1, by proximal
-        alternating minimisation; then "lloyd".
+        "lloyd" alternates the two closed forms. "hartigan" then also moves single rows
+        where that lowers the exact objective, and alternates the two until neither
+        helps: never above "lloyd" from the same start. "palm" relaxes the
+        rows of Y to sum to 1, with a growing penalty on entries that are not 0 or 1, by
+        proximal alternating minimisation; then it runs "lloyd".
     init : {"k-means++", "random"}, array or callable, default="k-means++"
-        Where a start comes from: rows drawn far from each other (greedy k-means++), any
-        different rows; centres of shape (n_clusters, n_features); or a function
-        ``init(X, n_clusters, random_state)`` that gives them. Rows are drawn whatever
-        their order in X.
+        Initial centres: rows drawn far from each other (greedy k-means++); distinct
+        rows drawn at random; an array of shape (n_clusters, n_features); or a function
+        ``init(X, n_clusters, random_state)`` that returns one. The draws do not depend
+        on the order of the rows of X.
     n_init : int or "auto", default="auto"
         Number of starts, of which the one with the lowest objective is kept. "auto"
         takes 1 for an array and for "k-means++", but 10 with "random", a callable or
@@ -79,11 +79,12 @@ class MatrixFactorizationKMeans(CentroidFactors):
         Arithmetic of the products of dense rows in "palm", whatever the dtype of X. All
         else is float64.
     random_state : int, RandomState instance or None, default=None
-        Seed of the starts. The same int gives the same bits on the CPU with the same
-        number of threads. Global generators are neither read nor moved.
+        Seed of the starts. The same int gives bit-identical results on the CPU with the
+        same number of threads. The global random generators are neither used nor
+        changed.
     verbose : int, default=0
-        1 logs every start, to the logger ``"skdeepcluster"`` (the standard error
-        stream, where logging is not set up).
+        1 logs every start to the logger ``"skdeepcluster"`` (to standard error if
+        logging is not configured).
 
     Attributes
     ----------

@@ -43,39 +43,39 @@ class SphericalKMeans(MiniBatchMixin, CosineClusterer):
     ----------
     {n_clusters}
     init : {"k-means++", "random", "farthest"}, array or callable, default="k-means++"
-        Where a start comes from: rows drawn far from each other (greedy k-means++ for
-        the cosine), any rows, or without chance the direction of the mean and then each
-        time the row farthest from all centres; centres to start from (of any length);
-        or a function ``init(X, n_clusters, random_state)`` that gives them. Rows are
-        drawn whatever their order in X.
+        Initial centres: rows drawn far from each other (greedy k-means++ for the
+        cosine); rows drawn at random; "farthest", without randomness, the direction of
+        the mean and then repeatedly the row farthest from all centres so far; an array
+        of centres, of any length; or a function ``init(X, n_clusters, random_state)``
+        that returns them. The draws do not depend on the order of the rows of X.
     n_init : int or "auto", default="auto"
         Number of starts, of which the one with the lowest criterion is kept. "auto"
         takes 10 for "random" and callables, and 1 for the others.
     max_iter : int, default=300
         Iterations of one start, at most; with `batch_size`, passes over the rows.
     tol : float, default=1e-8
-        A start ends when the criterion falls by a smaller share of itself, or when no
+        A start ends when the relative decrease of the criterion is smaller, or when no
         label changes. 0 waits for the latter.
     algorithm : {"auto", "lloyd", "hamerly", "elkan"}, default="auto"
-        How rows find their nearest centre. All give the same labels; "hamerly" and
-        "elkan" skip, by bounds on the cosine, what cannot change.
+        How the nearest centres are found. All give the same labels; "hamerly" and
+        "elkan" use bounds on the cosine to skip what cannot change a label.
     local_search : int, default=0
-        Above 0, where no label changes any more, single rows are moved as long as that
-        lowers the criterion (first variation), and then in a chain that also takes
-        moves that cost something, until so many in a row have led to no new best
-        (Kernighan-Lin). Never worse than without; 50 is a good choice, for two to six
-        times the time of a start. 0 stays at the fixed point.
+        Above 0, once no label changes any more, single rows are moved as long as that
+        lowers the criterion (first variation), and then in a chain that also makes
+        moves that raise it, until this many in a row have led to no new best
+        (Kernighan-Lin). The result is never worse than without; 50 is a good choice,
+        at two to six times the cost of a start. 0 does no local search.
     fuzziness : float, default=1.0
         Exponent m of the memberships :math:`u` in :math:`\sum_{ij} w_i u_{ij}^m (1 -
         \cos(x_i, c_j))`. With 1 a row belongs to one cluster, above 1 to all of them,
         see `predict_proba`.
     batch_size : int, default=None
-        Rows of a mini-batch, for data so many that a few passes must do; a little
-        worse. It ends when a pass lowers the criterion by less than 0.001 of itself.
-        None takes all rows in every iteration. There is one start then, and no
-        local search; `algorithm` has no effect.
+        Rows of a mini-batch, for data so large that a few passes must suffice; the
+        result is slightly worse. The fit ends when a pass lowers the criterion by less
+        than 0.001 of its value. With mini-batches there is one start and no local
+        search, and `algorithm` has no effect. None uses all rows in every iteration.
     copy_x : bool, default=True
-        For code written for :class:`~sklearn.cluster.KMeans`: without effect, as X is
+        Not used, present for compatibility with :class:`~sklearn.cluster.KMeans`: X is
         neither changed nor copied.
     {zero_rows}
     {sharded_engine}
@@ -215,14 +215,14 @@ class SphericalKMeans(MiniBatchMixin, CosineClusterer):
     def _check_combination(self, in_batches=False):
         if self.fuzziness > 1 and (self.batch_size or self.local_search):
             raise ValueError(
-                "fuzziness above 1 has no mini-batches and no local search, got "
+                "fuzziness above 1 allows no mini-batches and no local search, got "
                 f"fuzziness={self.fuzziness} with batch_size={self.batch_size} and "
                 f"local_search={self.local_search}."
             )
         starts = 1 if isinstance(self.n_init, str) else self.n_init
         if self.batch_size and (starts > 1 or self.local_search):
             raise ValueError(
-                "Mini-batches have one start and no local search, got "
+                "Mini-batches allow only one start and no local search, got "
                 f"batch_size={self.batch_size} with n_init={self.n_init} and "
                 f"local_search={self.local_search}."
             )

@@ -93,11 +93,11 @@ class VonMisesFisherMixture(DirectionalMixture):
 
     Notes
     -----
-    A component of rows of one direction only would have an infinite concentration and
-    likelihood: concentrations stop at 1e8, as all results stay finite, but such a
-    solution says little; `tied_concentration` avoids it unless all rows are so. A
-    component that loses its rows keeps its direction and concentration, with a weight
-    of 0 unless weights are equal.
+    A component whose rows all have the same direction would have an infinite
+    concentration and likelihood. Concentrations are limited to 1e8, which keeps all
+    results finite, but such a solution says little; `tied_concentration` avoids it
+    unless every component is like that. A component that loses its rows keeps its
+    direction and concentration, with a weight of 0 unless `equal_weights` is set.
 
     The attributes are float64 whatever X: in many dimensions single digits of the
     logarithm of a density are beyond float32.

@@ -9,19 +9,21 @@ from typing import TypeVar
 
 _CHECKPOINT_DIR = """
 checkpoint_dir : str or os.PathLike, default=None
-    Directory in which the state of the fit is kept, about every 30 seconds and after
-    every phase; it is made where it is missing. A fit that was killed or interrupted,
-    begun again with the same arguments and data, goes on from there and ends with the
-    same bits on the CPU. One directory is for one fit at a time: a state that another
-    fit has left is an error that names what differs. A fit that ends removes it.
+    Directory to which the state of the fit is saved, about every 30 seconds and after
+    every phase; it is created if it does not exist. If a fit is killed or interrupted,
+    calling ``fit`` again with the same arguments and data resumes from the saved state
+    and, on the CPU, gives bit-identical results. Use a directory for one fit at a time:
+    if another fit has left its state there, an error says what differs. The state is
+    removed when the fit ends.
 """
 
 _SHARD = """
 shard : {"auto", "local"}, default=None
-    Fits together with the other processes of ``torch.distributed``, which the user has
-    started (``torchrun``): with "auto" all pass the same rows and each takes its part,
-    with "local" each passes rows of its own. All end with the same model; `labels_` are
-    those of the rows that were passed. None never communicates.
+    How to fit together with the other processes of ``torch.distributed``, which the
+    user has started (``torchrun``). With "auto" all processes pass the same rows and
+    each trains on its part; with "local" each process passes its own rows. All
+    processes end with the same model, and `labels_` holds the labels of the rows that
+    this process passed. With None there is no communication.
 """
 _SHALLOW_PRECISION = """
 device : str, default="auto"
@@ -33,17 +35,17 @@ precision : {"float32", "bfloat16", "float64"}, default="float32"
 """
 _SHALLOW_SEED = """
 random_state : int, RandomState instance or None, default=None
-    Seed of the starts. The same int gives the same bits on the CPU. Global generators
-    are neither read nor moved.
+    Seed of the starts. The same int gives bit-identical results on the CPU. The global
+    random generators are neither used nor changed.
 verbose : int, default=0
-    1 logs every start, to the logger ``"skdeepcluster"`` (the standard error stream,
-    where logging is not set up).
+    1 logs every start to the logger ``"skdeepcluster"`` (to standard error if logging
+    is not configured).
 """
 
-_LIMIT = """ Beside a reconstruction that of "sgd" is
-    limited to what is stable on these data: to the default rate of pretraining, divided
-    by the weight of the reconstruction, and by the number of features where it is a
-    sum."""
+_LIMIT = """ With "sgd" and a
+    reconstruction loss it is capped at what is stable on these data: the default rate
+    of pretraining, divided by the weight of the reconstruction, and by the number of
+    features if the error is summed over them."""
 
 
 def _learning_rate(rate: str, optimizer: str, limit: str = "") -> str:
@@ -89,12 +91,13 @@ architecture : None, Architecture or torch.nn.Module, default=None
 reconstruction_weight : float, default=1.0
     Weight of the reconstruction in the clustering phase.
 layer_weight : float, default=0.1
-    Weight, in the reconstruction, of each hidden layer of the encoder: the decoder is
-    to pass through what they give without dropout. Networks without ``layer_pairs``
-    have none.
+    Weight of each hidden layer in the reconstruction loss: the decoder's hidden layers
+    should reproduce the outputs of the encoder's, computed without dropout. Not used
+    for networks without ``layer_pairs``.
 warmup_epochs : int or "auto", default="auto"
-    The first of `max_iter` epochs, in which the first labels are learnt. "auto" takes
-    10, but at least 500 and at most 5,000 steps, and at most half of `max_iter`.
+    Number of epochs, the first of `max_iter`, in which the initial labels are learnt.
+    "auto" takes 10, but at least 500 and at most 5,000 steps, and at most half of
+    `max_iter`.
 """,
     "epoch_interval": """
 update_interval : int or "auto", default="auto"
@@ -112,11 +115,11 @@ pretrain_epochs : int or "auto", default="auto"
 pretrain_optimizer : {"sgd", "adam"}, default="sgd"
     Optimizer of pretraining; "sgd" has momentum 0.9.
 pretrain_learning_rate : float, default=0.02
-    Learning rate of pretraining; with "adam" 1e-3 is usual. That of "sgd" is relative
-    to the data: it is divided by the share of the first principal component in the
-    variance of X, which sets the curvature of the loss, so that one value suits data of
-    any scale and shape. For convolutions that share counts as at least 0.08 (0.2 with
-    unpooling).
+    Learning rate of pretraining; 1e-3 is usual with "adam". With "sgd" it is relative
+    to the data: it is divided by the share of the variance of X that the first
+    principal component explains, which determines the curvature of the loss, so that
+    one value suits data of any scale and shape. For convolutional networks that share
+    is taken to be at least 0.08 (0.2 with unpooling).
 """,
     "max_iter": """
 max_iter : int or "auto", default="auto"
@@ -130,14 +133,15 @@ update_interval : int or "auto", default="auto"
 """,
     "tol": """
 tol : float, default=1e-3
-    The clustering phase ends when a smaller share of the labels changes over 140 steps
-    (over one update interval, where that is longer). Not looked at in the first epoch.
+    The clustering phase ends when the share of the labels that change over 140 steps
+    (or over one update interval, if that is longer) is smaller than `tol`. It is not
+    checked in the first epoch.
 """,
     "discriminative_tol": """
 tol : float, default=1e-3
-    The clustering phase ends when a smaller share of the labels changes over 140 steps
-    (over one update interval, where that is longer). Not looked at before the epoch
-    after the warm-up is over.
+    The clustering phase ends when the share of the labels that change over 140 steps
+    (or over one update interval, if that is longer) is smaller than `tol`. It is not
+    checked during the warm-up and the first epoch after it.
 """,
     "batch_size": """
 batch_size : int, default=256
@@ -161,12 +165,12 @@ update_interval : int or "auto", default="auto"
 """,
     "init": """
 init : {"k-means", "graph"} or clusterer, default="k-means"
-    What gives the first clusters, from the pretrained embedding. "graph" agglomerates
-    rows along the graph of their 20 nearest neighbours (Zhang, Zhao and Wang,
-    2013): clusters of any shape
-    and size. A clusterer is any estimator with ``fit_predict``, such as
-    :class:`~sklearn.cluster.SpectralClustering`; it is cloned, and its `n_clusters` and
-    an open `random_state` are set. Only k-means heeds sample weights.
+    How the initial clusters are found in the pretrained embedding. "graph" agglomerates
+    rows along the graph of their 20 nearest neighbours (Zhang, Zhao and Wang, 2013),
+    which finds clusters of any shape and size. A clusterer is any estimator with
+    ``fit_predict``, such as :class:`~sklearn.cluster.SpectralClustering`; it is cloned,
+    its `n_clusters` is set, and so is its `random_state` if that is None. Only k-means
+    uses sample weights.
 """,
     "n_init": """
 n_init : int, default=20
@@ -187,28 +191,29 @@ memory : str or joblib.Memory, default=None
     parameters of the clustering phase, `n_clusters` among them, then pretrains once.
     Without effect where `random_state` is None or there is a `shard`.
 pretrained : estimator, default=None
-    A fitted deep estimator of this package whose network and scaling are copied;
-    nothing is pretrained then, and `architecture`, `hidden_layer_sizes` and
-    `pretraining` are not used. All layers of the copy learn. Where an estimator is
-    cloned, as in a search, pass :class:`~sklearn.frozen.FrozenEstimator` of it:
-    cloning unfits what is not frozen.
+    A fitted deep estimator of this package, whose network and scaling are copied
+    instead of pretraining; `architecture`, `hidden_layer_sizes` and `pretraining` are
+    then not used. All layers of the copy are trained. In a grid search, or wherever
+    else estimators are cloned, wrap it in a :class:`~sklearn.frozen.FrozenEstimator`:
+    a clone of an estimator that is not frozen is unfitted.
 warm_start : bool, default=False
-    Whether another call of `fit` goes on from the one before: with its network and
-    scaling, with as many epochs of pretraining as `pretrain_epochs` is more than the
-    network has had, and with its clusters, for up to `max_iter` further epochs. The
-    rows may be others, of the same features. "auto" adds no pretraining to a network
+    Whether a further call of `fit` continues from the previous one: with its network
+    and scaling, with the epochs of pretraining by which `pretrain_epochs` exceeds those
+    already done, and with its clusters, for up to `max_iter` more epochs. The rows may
+    differ, but must have the same features. "auto" adds no pretraining to a network
     that has had some, and with `pretrained` none is ever added. Optimizers and
-    annealing begin again; `architecture`, `hidden_layer_sizes` and `memory` are not
+    annealing start afresh; `architecture`, `hidden_layer_sizes` and `memory` are not
     used.
 """
     + _CHECKPOINT_DIR.lstrip()
     + _SHARD.lstrip()
     + """random_state : int, RandomState instance or None, default=None
-    Seed of weights, batches and k-means. The same int gives the same bits on the CPU
-    with the same number of threads. Global generators are neither read nor moved.
+    Seed of weights, batches and k-means. The same int gives bit-identical results on
+    the CPU with the same number of threads. The global random generators are neither
+    used nor changed.
 verbose : int, default=0
-    1 logs phases and 2 also epochs, to the logger ``"skdeepcluster"`` (the standard
-    error stream, where logging is not set up).
+    1 logs phases and 2 also epochs, to the logger ``"skdeepcluster"`` (to standard
+    error if logging is not configured).
 """,
     "zero_rows": """
 zero_rows : {"ignore", "error"}, default="ignore"
@@ -222,15 +227,17 @@ device : str, default="auto"
     "auto" (cuda, then mps, then cpu) or the name of a torch device. A fitted model
     can be used where that device does not exist. Sparse rows are multiplied on the CPU.
 precision : {"float32", "float64"}, default="float64"
-    Arithmetic of the products of dense rows with the mean directions, whatever the
-    dtype of X; all else is float64. "float32" is faster on a GPU, but its rounding of a
-    cosine is multiplied by the concentration: use it where these stay below 10,000.
+    Precision of the products of dense rows with the mean directions, whatever the dtype
+    of X; everything else is float64. "float32" is faster on a GPU, but the rounding
+    error of a cosine is multiplied by the concentration: use it only if the
+    concentrations stay below 10,000.
 random_state : int, RandomState instance or None, default=None
-    Seed of the starts and of `sample`. The same int gives the same bits on the CPU with
-    the same number of threads. Global generators are neither read nor moved.
+    Seed of the starts and of `sample`. The same int gives bit-identical results on the
+    CPU with the same number of threads. The global random generators are neither used
+    nor changed.
 verbose : int, default=0
-    1 logs every start and 2 also iterations, to the logger ``"skdeepcluster"`` (the
-    standard error stream, where logging is not set up).
+    1 logs every start and 2 also iterations, to the logger ``"skdeepcluster"`` (to
+    standard error if logging is not configured).
 """,
 }
 
@@ -241,18 +248,18 @@ labels_ : ndarray of shape (n_samples,)
 cluster_centers_ : ndarray of shape (n_clusters, embedding_size)
     Centres, in the embedding. Clusters without a training row come last.
 initial_labels_ : ndarray of shape (n_samples,)
-    Labels by the first centres, the means of the clusters that `init` finds in the
-    pretrained embedding: what the clustering phase started from, in its own numbering.
-    -1 in rows of weight 0.
+    Labels with which the clustering phase started: those of the initial centres, the
+    means of the clusters that `init` finds in the pretrained embedding. They are
+    numbered independently of `labels_`; -1 for rows of weight 0.
 n_iter_ : int
-    Epochs of the clustering phase that were run, the last one perhaps in part.
+    Number of epochs of the clustering phase; the last one may be incomplete.
 history_ : dict
     Per phase a dict of plain lists: ``"loss"`` per epoch and, for the clustering
     phase, ``"update_step"`` and ``"label_change"`` per update;
     ``"reclustering"``, where there is one, has ``"label_change"`` alone, and layer-wise
     pretraining also ``"layer_loss"``, a list per pair of layers.
 module_ : torch.nn.Module
-    The trained network, on the CPU; it takes X as scaled inside.
+    The trained network, on the CPU; its input is X after the internal scaling.
 objective_ : torch.nn.Module
     The clustering loss with its centres, on the CPU.
 n_features_in_ : int

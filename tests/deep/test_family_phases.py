@@ -217,7 +217,7 @@ def test_alternating_takes_the_centres_from_the_optimizer():
         ({"clustering_weight": (0.1, 0.2)}, "'clustering_weight'.*1 clustering"),
         ({"clustering_weight": (-0.1,)}, "'clustering_weight'"),
         ({"clustering_loss": (["hardening"],)}, "'clustering_loss'.*hardening"),
-        ({"clustering_loss": ("hardening", "hardening")}, "there once"),
+        ({"clustering_loss": ("hardening", "hardening")}, "must be distinct"),
         (
             {"clustering_loss": ("hardening", BalancedAssignment(Hardening(8)))},
             "must balance the clustering loss beside it",

@@ -259,12 +259,12 @@ def test_a_damaged_file_is_an_error_and_nothing_in_it_is_executed(
     whole = (interrupted / FILE).read_bytes()
     for content in damaged(whole):
         (interrupted / FILE).write_bytes(content)
-        with pytest.raises(ValueError, match="damaged, or no checkpoint.*Remove the"):
+        with pytest.raises(ValueError, match="damaged, or not a checkpoint.*Remove"):
             make(checkpoint_dir=interrupted).fit(X)
     assert os.listdir(os.environ["MALICIOUS"]) == []
     for content in ({"a": 1}, [1], torch.zeros(2)):
         torch.save(content, interrupted / FILE)
-        with pytest.raises(ValueError, match="damaged, or no checkpoint"):
+        with pytest.raises(ValueError, match="damaged, or not a checkpoint"):
             make(checkpoint_dir=interrupted).fit(X)
 
 
