@@ -2,13 +2,14 @@
 Fit one model in several processes
 ==================================
 
-Started by ``torchrun``, on one machine or many, every process runs this file::
+``torchrun`` starts the processes, on one machine or on many, and every process runs
+this file::
 
     torchrun --nproc-per-node=2 examples/fit_in_processes.py --folder state
 
-Each makes, or would read, rows of its own: no process ever has all of them. All end
-with the same model. A process that dies ends all others within seconds; begun again,
-the fit goes on from its last checkpoint.
+Each process generates (in practice: reads) its own rows; no process ever has all of
+them. All end with the same model. If a process dies, all others end within seconds;
+when started again, the fit continues from its last checkpoint.
 """
 
 import argparse

@@ -2,11 +2,11 @@
 Build your own method in ten lines
 ==================================
 
-Methods of deep clustering are points in a small space: network x layers x
+A deep clustering method is a combination of a few choices: network x layers x
 non-clustering loss x clustering losses x schedule.
 :class:`~skdeepcluster.DeepClustering` has one parameter for each choice. Here it is
-IDEC first, and then a method of our own; ``score``, which needs no labels, compares
-them.
+used for a method of our own and to reproduce IDEC; ``score``, which needs no labels,
+compares them.
 """
 
 from tempfile import TemporaryDirectory
@@ -33,9 +33,10 @@ common = dict(
 # %%
 # The method
 # ----------
-# Hardening makes clusters, balance asks for similar sizes, the weights of both grow
-# from zero over the first half of the training, and k-means has the last word. Balance
-# is something that we know about these data: there are about as many of each digit.
+# Hardening sharpens the clusters and balance favours similar sizes. The weights of both
+# grow from zero over the first half of the training, and k-means on the final embedding
+# gives the labels. We use the balance because we know something about these data: there
+# are about as many images of each digit.
 
 own = DeepClustering(
     clustering_loss=("hardening", "balance"),
@@ -48,8 +49,8 @@ own = DeepClustering(
 ).fit(X)
 
 # %%
-# A published method is another point: with its settings ``DeepClustering`` gives its
-# labels, bit for bit. All share one pretraining, which ``memory`` keeps.
+# A published method is another combination: with its settings ``DeepClustering`` gives
+# its labels, bit for bit. All models share one pretraining, which ``memory`` caches.
 
 idec = IDEC(**common).fit(X)
 composed = DeepClustering(**common).fit(X)
@@ -59,7 +60,7 @@ print("IDEC and its settings agree:", np.array_equal(idec.labels_, composed.labe
 # %%
 # The comparison
 # --------------
-# The labels of the digits serve for the last column alone. One seed decides nothing:
+# The labels of the digits are used only for the last column. One seed proves nothing:
 # before claiming that one method is better, run several.
 
 partitions = {
@@ -76,10 +77,10 @@ for name, labels in partitions.items():
 # %%
 # What the balance did
 # --------------------
-# Rows per cluster, in decreasing order. The largest cluster of the autoencoder holds
-# two digits at least, as no digit has more than 183 images. A loss on its soft
-# assignments takes some of its rows, but does not split it: what pretraining mixed,
-# the clustering phase seldom takes apart.
+# The plot shows the number of rows per cluster, in decreasing order. The largest
+# cluster of the autoencoder contains at least two digits, as no digit has more than 183
+# images. A loss on its soft assignments takes some of its rows away, but does not split
+# it: the clustering phase seldom separates what pretraining mixed.
 
 fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 for name, labels in partitions.items():

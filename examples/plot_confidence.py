@@ -2,9 +2,9 @@
 Confidence on and off the data
 ==============================
 
-A softmax layer divides the whole plane among the classes, and is surest where there
-has never been a row. :class:`~skdeepcluster.CentroidClassifier` gives every class a
-place in the embedding, and is sure near to it.
+A softmax layer divides the whole plane among the classes, and is most confident where
+there has never been a row. :class:`~skdeepcluster.CentroidClassifier` gives every class
+a centroid in the embedding, and is confident only near it.
 """
 
 import matplotlib.pyplot as plt
@@ -17,7 +17,8 @@ from skdeepcluster import CentroidClassifier
 # %%
 # Two moons
 # ---------
-# The twin with ``loss="softmax"`` has the same network, seed and number of epochs.
+# For comparison, a twin with ``loss="softmax"`` has the same network, seed and number
+# of epochs.
 
 X, y = make_moons(400, noise=0.1, random_state=0)
 params = dict(hidden_layer_sizes=(50, 50), embedding_size=2, random_state=0)
@@ -39,15 +40,15 @@ for ax, (name, model) in zip(axes, models.items(), strict=True):
 plt.colorbar(image, ax=axes, label="greatest confidence")
 
 # %%
-# Near means near in the embedding. The network has learnt to tell the moons apart, and
-# forgets what does not matter for that: along the yellow bands it maps all rows to a
-# centroid. What is left of the plane gets no confidence, and most of it is left.
+# Near means near in the embedding. The network has learned to tell the moons apart, and
+# discards what does not matter for that: along the yellow bands it maps all rows to a
+# centroid. The rest of the plane, which is most of it, gets no confidence.
 
 # %%
 # Digits, and what is none
 # ------------------------
-# Images that no fit has seen: test images, the same with the pixels of each shuffled,
-# and uniform noise.
+# We compare three kinds of images that were not used in the fit: test images, test
+# images with shuffled pixels, and uniform noise.
 
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(
@@ -79,8 +80,8 @@ axes[0].legend()
 # %%
 # Rejection
 # ---------
-# Rows with too little confidence are given back. The threshold is a choice of how many
-# good rows one can afford to lose with the others.
+# Rows with too little confidence are rejected. The choice of the threshold depends on
+# how many good rows one can afford to lose along with the others.
 
 model = models["centroids"]
 print(f"{'threshold':>10s}" + "".join(f"{kind:>18s}" for kind in kinds))

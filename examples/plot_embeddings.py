@@ -2,8 +2,8 @@
 What clustering does to an embedding
 ====================================
 
-The same digits three times, drawn by t-SNE: as pixels, as an autoencoder sees them,
-and after the clustering phase of IDEC, which starts from that very autoencoder.
+The same digits are drawn by t-SNE in three spaces: as pixels, in the embedding of an
+autoencoder, and after the clustering phase of IDEC, which starts from this autoencoder.
 """
 
 import matplotlib.pyplot as plt
@@ -20,7 +20,7 @@ X, y = load_digits(return_X_y=True)
 # Before and after
 # ----------------
 # Without a clustering loss ``DeepClustering`` is an autoencoder with k-means on its
-# code. ``pretrained`` hands its network to IDEC, which trains a copy.
+# embedding. ``pretrained`` passes its network to IDEC, which trains a copy.
 
 autoencoder = DeepClustering(
     n_clusters=10,
@@ -40,11 +40,11 @@ spaces = {
 # %%
 # The pictures
 # ------------
-# A row in three is drawn, coloured by its digit; the titles say how well the clusters
-# of each space agree with the digits. t-SNE shows who is near whom. Sizes of islands
-# and distances between them mean little, and more empty space between islands is not
-# by itself a better partition: clustering pulls rows together that belong together,
-# and those that do not, alike.
+# One row in three is drawn, coloured by its digit; the titles tell how well the
+# clusters of each space agree with the digits. t-SNE shows which rows are neighbours.
+# Sizes of islands and distances between them mean little, and more empty space between
+# islands is not by itself a better partition: the clustering loss pulls rows of a
+# cluster together, whether they belong together or not.
 
 fig, axes = plt.subplots(1, 3, figsize=(12, 4.2), layout="constrained")
 for ax, (name, (space, labels)) in zip(axes, spaces.items(), strict=True):

@@ -2,9 +2,9 @@
 Choose the embedding size without labels
 ========================================
 
-A grid search needs no ``scoring`` and no labels: ``score`` of every clusterer with
-a network says how well the partition respects the neighbourhoods of the rows it is
-given, so it can be compared between embedding sizes.
+A grid search needs no ``scoring`` and no labels: ``score`` of every clusterer with a
+network measures how well the partition respects the neighbourhoods of the rows that are
+passed, so it can be compared between embedding sizes.
 """
 
 from tempfile import TemporaryDirectory
@@ -45,7 +45,7 @@ results = search.cv_results_
 # The table
 # ---------
 # Look at the spread as well as at the winner: candidates within one standard error of
-# the best one are tied, and among them the simpler is the better choice.
+# the best one are tied, and among them the simplest is the better choice.
 
 error = results["std_test_score"] / np.sqrt(search.n_splits_)
 for parameters, mean, spread in zip(
@@ -54,8 +54,8 @@ for parameters, mean, spread in zip(
     print(f"{parameters}  score {mean:.3f} +- {spread:.3f}")
 
 # %%
-# With two dimensions the code is compact and the partition poor. An index of
-# compactness in the embedding would have chosen it; this score does not.
+# With two dimensions the embedding is compact and the partition poor. A measure of
+# compactness in the embedding would have selected it; this score does not.
 
 fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 for n_clusters in (8, 10):

@@ -2,10 +2,10 @@
 Cluster images with a convolutional autoencoder
 ===============================================
 
-Rows of pixels do not say which pixels are neighbours.
-:class:`~skdeepcluster.architectures.ConvAutoencoder` is told the shape of the images
-that the rows are. Its decoder shows what a cluster stands for: centres live in the
-embedding, and ``inverse_transform`` makes images of them.
+A row of pixels does not tell which pixels are neighbours.
+:class:`~skdeepcluster.architectures.ConvAutoencoder` is therefore given the shape of
+the images. Its decoder shows what a cluster stands for: centres are points of the
+embedding, and ``inverse_transform`` turns them into images.
 """
 
 from tempfile import TemporaryDirectory
@@ -25,9 +25,9 @@ print(X.shape)
 # %%
 # The network
 # -----------
-# Images of 8 x 8 pixels are halved twice, to 4 x 4 and 2 x 2. For 28 x 28 the
-# default, three stages with kernels of 5, 5 and 3, is that of the papers. Rows hold
-# channel after channel: colour images with the channels last need
+# Images of 8 x 8 pixels are halved twice, to 4 x 4 and 2 x 2. For images of 28 x 28 the
+# default network is that of the papers: three stages with kernels of 5, 5 and 3. Rows
+# hold channel after channel: colour images with the channels last need
 # ``transpose(0, 3, 1, 2)`` first.
 
 network = ConvAutoencoder(image_shape=(8, 8), channels=(16, 32), kernel_sizes=(3, 3))
@@ -43,7 +43,8 @@ common = dict(
 # %%
 # Two methods, one pretraining
 # ----------------------------
-# IDEC trains the decoder along. DEKM sets it aside after pretraining.
+# IDEC trains the decoder together with the encoder. DEKM sets it aside after
+# pretraining.
 
 idec = IDEC(**common).fit(X)
 dekm = DEKM(**common).fit(X)
@@ -65,9 +66,9 @@ for name, labels in partitions.items():
 # %%
 # The centres as images
 # ---------------------
-# Centres of k-means are means of images. Those of IDEC are decoded from the
-# embedding, by the decoder that was trained with them. DEKM's encoder has moved away
-# from its decoder, which is the pretrained one.
+# The centres of k-means are means of images. Those of IDEC are decoded from the
+# embedding, by the decoder that was trained with them. DEKM uses the pretrained
+# decoder, from which its encoder has since moved away.
 
 rows = {
     "KMeans": kmeans.cluster_centers_,

@@ -2,10 +2,10 @@
 K-means as a factorization, and three ways to it
 ================================================
 
-:class:`~skdeepcluster.MatrixFactorizationKMeans` takes the data matrix apart into
+:class:`~skdeepcluster.MatrixFactorizationKMeans` factorizes the data matrix into
 memberships, one 1 per row, and centres. Three solvers look for the same optimum: the
-pictures show how their objectives fall, and how a minimum cut of a graph is k-means
-too.
+plots show how their objectives fall, and that a minimum cut of a graph is a k-means
+problem too.
 """
 
 import matplotlib.pyplot as plt
@@ -20,10 +20,11 @@ from skdeepcluster import KernelKMeans, MatrixFactorizationKMeans
 # %%
 # The objective of every iteration
 # --------------------------------
-# Lloyd's iteration ends where no row is nearer to another centre. Hartigan's moves go
-# on from there: a row may gain by moving although its own centre is the nearest, since
-# both centres follow it. PALM first lets rows belong to several clusters; what they
-# belong to becomes binary as a penalty grows, and Lloyd's iteration finishes.
+# Lloyd's iteration ends when no row is nearer to another centre. Hartigan's moves
+# continue from there: moving a row may lower the objective although its own centre is
+# the nearest, since both centres move with it. PALM first lets rows belong to several
+# clusters; their memberships become binary as a penalty grows, and Lloyd's iteration
+# finishes.
 
 X = load_digits().data
 start = X[np.random.RandomState(6).choice(len(X), 10, replace=False)]
@@ -38,7 +39,7 @@ ax.legend()
 # %%
 # The two factors
 # ---------------
-# Their product is the data with every row replaced by its centre.
+# The product of the factors is the data matrix with every row replaced by its centre.
 
 model = MatrixFactorizationKMeans(10, solver="hartigan", random_state=0).fit(X)
 product = model.inverse_transform(model.membership_)
@@ -61,10 +62,11 @@ for ax in axes.flat:
 # %%
 # A minimum cut is k-means
 # ------------------------
-# The normalised cut of a graph with weights W is k-means, weighted by the degrees, of
-# a kernel made from W. No eigenvectors are needed; but nearly every partition is nearly
-# a fixed point, so random starts end in poor cuts, and spectral clustering, which
-# relaxes the same problem, is the start to take. From there the cut can only fall.
+# The normalised cut of a graph with weights W is kernel k-means, weighted by the
+# degrees, with a kernel made from W. No eigenvectors are needed; but nearly every
+# partition is nearly a fixed point, so random initialisations end in poor cuts.
+# Spectral clustering, which relaxes the same problem, gives a good initial partition.
+# From there the cut can only fall.
 
 points, _ = make_moons(200, noise=0.05, random_state=0)
 W = rbf_kernel(points, gamma=30)

@@ -3,9 +3,9 @@ Mutual information is k-means
 =============================
 
 A softmax layer that is trained without labels to be informative, and k-means with soft
-assignments, are nearly one method [1]_. Here both are trained on the same rows, without
-a network, to see where they agree, what the difference of their losses consists of, and
-what the temperature of k-means does.
+assignments, are nearly the same method [1]_. Here both are trained on the same rows,
+without a network, to see where they agree, how their losses differ, and what the
+temperature of k-means does.
 """
 
 import matplotlib.pyplot as plt
@@ -28,8 +28,9 @@ common = dict(n_clusters=4, architecture=IdentityArchitecture(), random_state=0)
 # %%
 # Two methods, one partition
 # --------------------------
-# ``MIADM`` learns its layer by gradient, from targets of its own; ``SRKMeans``
-# alternates centres and assignments. Both give a layer: ``coef_`` and ``intercept_``.
+# ``MIADM`` trains its layer by gradient descent, with targets computed from its own
+# predictions; ``SRKMeans`` alternates centres and assignments. Both give a softmax
+# layer: ``coef_`` and ``intercept_``.
 
 reg = 0.05  # lambda; the temperature of the assignments is four times as much
 discriminative = MIADM(reg=reg, **common).fit(X)
@@ -41,8 +42,9 @@ for model in (discriminative, generative):
     print(f"{type(model).__name__} with the classes: {score:.3f}")
 
 # %%
-# Where the borders lie. Those of k-means are halfway between the centres; those of the
-# softmax layer need not be, and posteriors say how certain it is.
+# The plot shows the borders between clusters. Those of k-means are halfway between the
+# centres; those of the softmax layer need not be. The posteriors tell how certain an
+# assignment is.
 
 grid_x, grid_y = np.meshgrid(np.linspace(-9, 9, 150), np.linspace(-9, 9, 150))
 grid = np.column_stack([grid_x.ravel(), grid_y.ravel()])
@@ -65,9 +67,9 @@ figure.colorbar(shades, ax=axes, label="largest posterior")
 # %%
 # What the gap consists of
 # ------------------------
-# For the assignments and centres of k-means, and the layer that belongs to them, the
-# losses differ by two terms: the log-partition of the softmax, and the balance, which
-# is zero for clusters of equal size. The identity holds to rounding.
+# For the assignments and centres of k-means, and the softmax layer that corresponds to
+# them, the losses differ by two terms: the log-partition of the softmax, and the
+# balance, which is zero for clusters of equal size. The identity holds up to rounding.
 
 z = generative.transform(X)
 q = generative.soft_assign(X)
@@ -82,9 +84,9 @@ print(f"what is left                     {rest:9.1e}")
 # %%
 # The phase transition
 # --------------------
-# Above twice the largest eigenvalue of the covariance, centres near the mean fall back
-# to it. From there downwards they part: first along the first principal component, then
-# further, as the temperature falls.
+# At temperatures above twice the largest eigenvalue of the covariance, centres near the
+# mean return to it. Below, they separate: first along the first principal component,
+# then further, as the temperature falls.
 
 critical = critical_temperature(z)
 temperatures = critical * np.geomspace(1.3, 0.01, 50)

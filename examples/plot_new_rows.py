@@ -2,12 +2,13 @@
 New rows for a fitted model
 ===========================
 
-A scanner has read digits, and :class:`~skdeepcluster.DEC` has grouped them. Then the
-scanner ages: one lamp fades, or the paper slips by a pixel. What becomes of the model?
+A scanner has read digits, and :class:`~skdeepcluster.DEC` has clustered them. Then the
+scanner ages: one lamp fades, or the paper slips by a pixel. What should be done with
+the model?
 
-Four answers: use it as it is; let its centres follow the new rows (``partial_fit``);
-go on with its training on all rows (``warm_start``); or begin anew. Labels are used
-only at the end, and ``score`` needs none.
+There are four options: use it as it is; let its centres follow the new rows
+(``partial_fit``); continue its training on all rows (``warm_start``); or start from
+scratch. Labels are used only at the end, and ``score`` needs none.
 """
 
 from copy import deepcopy
@@ -32,8 +33,8 @@ def slipped(X):
 
 
 # %%
-# 900 images are there at first. 450 come later, from the aged scanner, and so will all
-# that is to be labelled after them.
+# 900 images are available at first. 450 come later, from the aged scanner, and so do
+# the images that are to be labelled after them.
 
 X, y = shuffle(*load_digits(return_X_y=True), random_state=0)
 first, later, test = X[:900], X[900:1350], X[1350:]
@@ -55,11 +56,12 @@ def answers(age):
 
 
 # %%
-# Where the lamp fades, digits keep their shapes in the embedding, only nearer to each
-# other: the centres can follow. Where the paper slips, the network sees what it has
-# never seen, and its embedding mixes digits. No centre can undo this, and
-# ``partial_fit`` may even do harm; ``warm_start`` lets the network learn. Beginning
-# anew, it would have to learn both kinds of images at once.
+# If the lamp fades, the clusters of digits keep their shapes in the embedding and only
+# move closer to each other: the centres can follow. If the paper slips, the network
+# sees images of a kind that it has never seen, and its embedding mixes digits. No
+# centre can correct this, and ``partial_fit`` may even do harm; ``warm_start`` lets the
+# network learn. A network trained from scratch has to learn both kinds of images at
+# once.
 
 ages = {"lamp fades": faded, "paper slips": slipped}
 figure, axes = plt.subplots(1, 2, figsize=(8, 3), sharey=True, layout="constrained")

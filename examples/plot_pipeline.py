@@ -2,9 +2,9 @@
 DEC in a pipeline
 =================
 
-Columns of a table come in all units. DEC divides all of them by one number, so that
-the relations between columns stay as they are; whether the columns should weigh alike
-is for the user to say, with a scaler in front.
+The columns of a table have different units. DEC divides all of them by one number, so
+that the proportions between columns stay as they are; if all columns should have the
+same weight, put a scaler in front.
 """
 
 import matplotlib.pyplot as plt
@@ -21,7 +21,7 @@ X, y = load_breast_cancer(return_X_y=True, as_frame=True)
 # %%
 # One pipeline, new rows
 # ----------------------
-# The last hundred rows are kept out of the fit. ``predict`` and ``predict_proba`` take
+# The last hundred rows are held out of the fit. ``predict`` and ``predict_proba`` pass
 # them through the scaler and the network.
 
 pipeline = make_pipeline(
@@ -48,8 +48,8 @@ print(
 )
 
 # %%
-# On a table of a few hundred rows k-means is the first thing to try, and a hundred
-# rows are too few to tell two good partitions apart. What DEC has besides is an
+# On a table of a few hundred rows k-means is the first thing to try, and a hundred rows
+# are too few to tell which of two good partitions is better. In addition DEC has an
 # embedding, here as a data frame.
 
 print(pipeline.transform(X[-100:]).head())
@@ -57,8 +57,8 @@ print(pipeline.transform(X[-100:]).head())
 # %%
 # Soft assignments
 # ----------------
-# Rows between the clusters have probabilities between 0 and 1. They are sharpened by
-# training, so they order the rows but are not calibrated.
+# Rows between the clusters have probabilities between 0 and 1. Training sharpens these
+# probabilities, so they rank the rows but are not calibrated.
 
 fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 for label in (0, 1):

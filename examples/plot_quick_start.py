@@ -2,9 +2,9 @@
 Cluster handwritten digits with DEC
 ===================================
 
-The digits that ship with scikit-learn are clustered without their labels, by
-k-means and by :class:`~skdeepcluster.DEC`. The labels are used only at the end, to
-say how well each did.
+The digits that ship with scikit-learn are clustered without their labels, by k-means
+and by :class:`~skdeepcluster.DEC`. The labels are used only at the end, to measure how
+well each did.
 
 Run as a script, this example takes ``--output`` and saves its picture there.
 """
@@ -29,9 +29,9 @@ args = parser.parse_args()
 # %%
 # Models
 # ------
-# 1,797 images of 8 x 8 pixels, as rows of 64 numbers. Between the two stands k-means
-# on the pretrained autoencoder's embedding, from which DEC starts: it shows what the
-# autoencoder did and what the clustering phase adds.
+# The data are 1,797 images of 8 x 8 pixels, as rows of 64 numbers. A third partition is
+# k-means on the embedding of the pretrained autoencoder, from which DEC starts: it
+# shows what the autoencoder achieved and what the clustering phase adds.
 
 X, y = load_digits(return_X_y=True)
 
@@ -64,8 +64,8 @@ for name, labels in partitions.items():
 # %%
 # The embedding
 # -------------
-# Ten dimensions, of which the two with the largest variance are drawn: coloured by
-# cluster on the left, by digit on the right.
+# The embedding has ten dimensions; the plots show its first two principal components,
+# coloured by cluster on the left, by digit on the right.
 
 points = PCA(n_components=2).fit_transform(dec.transform(X))
 fig, axes = plt.subplots(1, 2, figsize=(10, 4.6), layout="constrained")

@@ -2,10 +2,10 @@
 Attacks over epsilon
 ====================
 
-How many digits are taken for another one, with a confidence above 0.1, when every
-pixel may change by epsilon? :func:`~skdeepcluster.robustness.fgsm` makes one step
-against the class, :func:`~skdeepcluster.robustness.pgd` many, and with
-``goal="confidence"`` steps that the confidence itself is the aim of.
+How many digits are taken for another one, with a confidence above 0.1, if every pixel
+may change by epsilon? :func:`~skdeepcluster.robustness.fgsm` takes one step away from
+the class, :func:`~skdeepcluster.robustness.pgd` takes many, and with
+``goal="confidence"`` its steps raise the confidence in the other classes.
 """
 
 import matplotlib.pyplot as plt
@@ -24,7 +24,8 @@ X_train, X_test, y_train, y_test = train_test_split(
 X_test, y_test = X_test[:300], y_test[:300]
 
 # %%
-# A small convolutional encoder, with either last layer.
+# The models are a small convolutional encoder with either of two last layers: softmax
+# or centroids.
 
 params = dict(
     architecture=ConvAutoencoder((8, 8), channels=(16, 32), kernel_sizes=(3, 3)),
@@ -75,9 +76,9 @@ axes[0].set_ylabel("share of the correct rows")
 axes[-1].legend()
 
 # %%
-# Decisions change as often with centroids as with softmax: they are not harder to
-# attack. Without aiming at the confidence, most of the changed rows get little of it
-# and would be rejected. An attack that does aim at it needs larger steps than for
-# softmax, and then succeeds as well.
+# Predictions change as often with centroids as with softmax: they are not harder to
+# attack. If the attack does not aim at the confidence, most of the changed rows have
+# low confidence and would be rejected. An attack that does aim at it needs larger steps
+# than for softmax, but then succeeds as well.
 
 plt.show()

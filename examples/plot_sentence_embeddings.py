@@ -2,17 +2,16 @@
 Clusters of sentence embeddings
 ===============================
 
-Sentence embeddings are trained for the cosine: two sentences are alike where their
-vectors have nearly the same direction. :class:`~skdeepcluster.SphericalKMeans`
+Sentence embeddings are trained for cosine similarity: two sentences are similar if
+their vectors have nearly the same direction. :class:`~skdeepcluster.SphericalKMeans`
 compares directions, whatever the lengths.
 
 The sentences here are the summary lines of SciPy's documentation, which needs no
-download. A model of the package sentence-transformers embeds them where one is
-installed and at hand. Where not, as on the machine that made this page, a stand-in
-does: latent semantic analysis, that is tf-idf weights of the words, projected to 50
-dimensions that were learnt from the full texts. It knows which words occur together
-and nothing about word order, so it is weaker than a language model; it is used in the
-same way.
+download. If the package sentence-transformers is installed and a model is available, it
+embeds them. If not, as on the machine that built this page, a stand-in is used: latent
+semantic analysis, that is tf-idf weights of the words, projected to 50 dimensions that
+were learned from the full texts. It knows which words occur together but nothing about
+word order, so it is weaker than a language model; it is used in the same way.
 """
 
 import re
@@ -39,7 +38,7 @@ sparse.linalg spatial special stats
 # %%
 # The sentences
 # -------------
-# Of each text the first paragraph that is not a signature.
+# Each text contributes its first paragraph that is not a signature.
 
 texts, sentences = [], []
 for module in MODULES:
@@ -77,8 +76,9 @@ X = encode(sentences)
 print(f"{name}: {X.shape[1]} dimensions")
 
 # %%
-# Sentences without a known word have an embedding of zeros. They could stay: with
-# ``zero_rows="ignore"`` they are left out of the fit, with a warning. Here they go.
+# Sentences without a known word have an embedding of zeros. They could be kept: with
+# ``zero_rows="ignore"`` they are left out of the fit, with a warning. Here they are
+# removed.
 
 known = np.linalg.norm(X, axis=1) > 0
 X, sentences = X[known], np.array(sentences)[known]
@@ -88,10 +88,10 @@ print(f"{len(X)} rows of lengths from {lengths.min():.2f} to {lengths.max():.2f}
 # %%
 # How many clusters?
 # ------------------
-# ``score`` says how well a partition respects the neighbourhoods of the rows, by their
-# cosine; it can be compared between numbers of clusters and between methods. Means of
-# three seeds, with k-means for comparison: on the rows as they are, and on rows of
-# length 1.
+# ``score`` measures how well a partition respects the neighbourhoods of the rows, by
+# their cosine distance; it can be compared between numbers of clusters and between
+# methods. The table shows means of three seeds, with k-means for comparison: on the
+# rows as they are, and on rows of length 1.
 
 numbers = [4, 8, 12, 16, 20, 30, 40, 60]
 candidates = {
@@ -113,13 +113,13 @@ for title, (estimator, rows) in candidates.items():
     print(f"{title:20s}" + "".join(f"{value:7.3f}" for value in scores[title]))
 
 # %%
-# k-means on the rows as they are puts short ones together, because they are near zero,
-# whatever they point to. On rows of length 1 it comes close to spherical k-means here:
-# the clusters are all tight, so that their means have similar lengths. Where that is
-# not so, as in :ref:`sphx_glr_auto_examples_plot_text_clustering.py`, the two differ.
+# On the rows as they are, k-means puts short ones together, because they are near zero,
+# whatever their direction. On rows of length 1 it comes close to spherical k-means
+# here: all clusters are tight, so their means have similar lengths. If this is not the
+# case, as in :ref:`sphx_glr_auto_examples_plot_text_clustering.py`, the two differ.
 #
-# The best number is read off the first row of the table. It is a suggestion: near the
-# top the curve is flat.
+# The best number of clusters is taken from the first row of the table. It is only a
+# suggestion: near its maximum the curve is flat.
 
 best = numbers[int(np.argmax(scores["SphericalKMeans"]))]
 model = SphericalKMeans(best, n_init=10, random_state=0).fit(X)
@@ -133,8 +133,8 @@ for cluster in np.argsort(-sizes)[:10]:
 # %%
 # New sentences
 # -------------
-# They are embedded and assigned to the nearest centre; the sentence closest to the
-# same centre is printed below each.
+# New sentences are embedded and assigned to the nearest centre; below each, the
+# sentence closest to this centre is printed.
 
 questions = [
     "shortest path between two nodes of a graph",
@@ -149,8 +149,8 @@ for question, cluster in zip(questions, model.predict(encode(questions)), strict
 # %%
 # The picture
 # -----------
-# On the left the scores from above. On the right a map of the sentences by t-SNE, of
-# which the axes mean nothing, coloured by cluster.
+# On the left are the scores from above. On the right is a t-SNE map of the sentences,
+# coloured by cluster; its axes have no meaning.
 
 points = TSNE(metric="cosine", init="random", random_state=0).fit_transform(X)
 

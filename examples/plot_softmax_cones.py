@@ -5,8 +5,8 @@ Softmax classification is k-means
 The last layer of almost every classifier takes the greatest of a few linear functions.
 That is the same as taking the nearest of a few centroids:
 :func:`~skdeepcluster.theory.softmax_to_centroids` finds them, and
-:func:`~skdeepcluster.theory.centroid_view` reads a fitted classifier that way. What
-follows draws the centroids, and shows what they are good for: a distance to the
+:func:`~skdeepcluster.theory.centroid_view` represents a fitted classifier in this way.
+This example draws the centroids, and shows what they are good for: a distance to the
 decision boundary, and with it a radius within which no attack can succeed.
 """
 
@@ -22,12 +22,12 @@ from skdeepcluster.theory import centroid_view
 # %%
 # Cones
 # -----
-# Three groups of points, and a logistic regression without and with a bias. The colours
-# are what it predicts; the crosses are centroids, found from its weights alone, and the
-# rings join points that are equally far from their origin. Without a bias all
+# Three groups of points are classified by a logistic regression without and with a
+# bias. The colours show its predictions; the crosses are the centroids, found from its
+# weights alone, and the rings show their distances from the origin. Without a bias all
 # centroids lie on one ring, and the regions are cones: a point and its multiples have
-# one class. A bias moves the tip of the cones away from the origin and the centroids
-# off the ring.
+# the same class. A bias moves the tip of the cones away from the origin and the
+# centroids off the ring.
 
 X, y = make_blobs(
     [90, 90, 90], centers=[[3, 1], [-1, 3], [-2, -2]], cluster_std=0.8, random_state=0
@@ -66,9 +66,9 @@ for ax, fit_intercept in zip(axes, [False, True], strict=True):
 # Many centroids, one decision
 # ----------------------------
 # Multiplying weights and biases by a number is a change of temperature. It moves the
-# centroids and no boundary, so a classifier does not say how far from the origin its
-# centroids are: softmax does not know how near to its centroid a point is, only on
-# which side of the boundaries. The centroids here belong to one model at three
+# centroids but no boundary, so a classifier does not determine how far its centroids
+# are from the origin: softmax does not know how near a point is to its centroid, only
+# on which side of the boundaries it is. The centroids here belong to one model at three
 # temperatures.
 
 model = LogisticRegression(C=0.05).fit(X, y)
@@ -86,10 +86,10 @@ ax.set_title("Three sets of centroids, the same cells")
 # %%
 # More classes than directions
 # ----------------------------
-# Centroids in the plane cannot have the cells of every softmax with more than three
-# classes. Two further coordinates always suffice. Without a bias one of them is zero,
-# and the other can be drawn: the rows lie in the plane at height 0, the centroids
-# hover on a sphere above it, and the nearest one still names the class.
+# Centroids in the plane cannot reproduce the cells of every softmax with more than
+# three classes. Two additional coordinates always suffice. Without a bias one of them
+# is zero, and the other can be drawn: the rows lie in the plane at height 0, the
+# centroids lie on a sphere above it, and the nearest one still determines the class.
 
 X5, y5 = make_blobs(
     300, centers=[[3, 0], [1, 3], [-3, 1], [-1, -2], [2, -4]], random_state=0
@@ -112,10 +112,11 @@ ax.set_title("the centroids above the plane")
 # %%
 # How k-means-like is a classifier?
 # ---------------------------------
-# That decisions agree does not say that the rows gather around the centroids. The
-# friendliness says it: the sum of squared distances to the centroid of the own class,
-# in units of the total scatter. No centroids can do better than the means of the
-# classes. A hidden layer makes the embedding friendlier than the pixels are.
+# The agreement of the decisions does not mean that the rows are close to the centroids.
+# The friendliness measures this: it is the sum of squared distances of the rows to the
+# centroid of their class, in units of the total scatter. No centroids can do better
+# than the class means. A hidden layer makes the embedding friendlier than the pixels
+# are.
 
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X / 16, y, random_state=0)
@@ -151,11 +152,11 @@ for name, model in models.items():
 # Certified radii
 # ---------------
 # The distance of an embedding to the boundary, divided by the Lipschitz constant of the
-# layers before, is a distance in the input that every change of class must exceed.
-# The curves count the test digits that are classified correctly, and certainly so
-# within a radius. Weight decay gives layers that stretch less: the same accuracy, and
-# larger radii. The bound multiplies the largest singular values of all layers, so true
-# distances are larger; for the linear model the radius is exact.
+# preceding layers, is a distance in the input that every change of class must exceed.
+# The curves show the share of test digits that are classified correctly everywhere
+# within a radius. Weight decay gives layers with smaller Lipschitz constants: the same
+# accuracy, and larger radii. The bound multiplies the largest singular values of all
+# layers, so true distances are larger; for the linear model the radius is exact.
 
 fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 for name, view in views.items():

@@ -2,13 +2,14 @@
 Topics of a text collection
 ===========================
 
-Texts become rows of tf-idf weights: sparse, of thousands of columns, and of a length
-that says how long a text is and little about its topic. The cosine is the usual
-measure for such rows, and :class:`~skdeepcluster.SphericalKMeans` is k-means for it.
+Texts become rows of tf-idf weights: sparse, with thousands of columns, and with a
+length that tells how long a text is and little about its topic. The cosine is the usual
+measure for such rows, and :class:`~skdeepcluster.SphericalKMeans` is k-means with this
+measure.
 
 So that the example needs no download, the texts are ones that every reader has: the
 documentation of SciPy's and scikit-learn's public functions and classes. The module
-that each comes from is kept aside; it plays the part of a label in the end.
+from which each text comes is not used for clustering; it serves as a label in the end.
 """
 
 import re
@@ -35,7 +36,7 @@ sklearn.metrics sklearn.model_selection sklearn.preprocessing
 # %%
 # The texts
 # ---------
-# References and code examples are cut off: author names and ``plt.show()`` are no
+# References and code examples are cut off: author names and ``plt.show()`` are not
 # topics.
 
 
@@ -78,7 +79,7 @@ vectorizer, model = pipeline[0], pipeline[-1]
 # %%
 # What are the clusters about?
 # ----------------------------
-# A centre is a direction, with a weight for every word. Its largest weights say what
+# A centre is a direction, with a weight for every word. Its largest weights show what
 # the texts of the cluster have in common.
 
 words = vectorizer.get_feature_names_out()
@@ -91,8 +92,8 @@ for label, size in enumerate(np.bincount(labels)):
 # Where they come from
 # --------------------
 # The clusters were found from the words alone. A module with a topic of its own fills
-# one or few of them; large ones, such as ``scipy.special`` and ``scipy.stats``, fall
-# into parts that a reader would recognise.
+# one or a few of them; large modules, such as ``scipy.special`` and ``scipy.stats``,
+# are split into parts that a reader would recognise.
 
 table = pd.crosstab(labels, origin.to_numpy(), normalize="columns")[MODULES]
 rows = table.to_numpy().argmax(axis=1).argsort(kind="stable")
@@ -108,8 +109,8 @@ fig.colorbar(image, label="share of the module's texts", shrink=0.6)
 # %%
 # New texts
 # ---------
-# They need not look like documentation. A text without a single known word would be a
-# row of zeros; it has no direction and gets cluster 0.
+# New texts need not look like documentation. A text without a single known word would
+# be a row of zeros; it has no direction and gets the label 0.
 
 questions = [
     "draw random numbers from a heavy tailed probability distribution",
@@ -123,10 +124,11 @@ for question, label in zip(questions, pipeline.predict(questions), strict=True):
 # %%
 # Beside k-means
 # --------------
-# The same rows, of length 1 as the vectorizer makes them, and one start each from the
-# same ten seeds. The criterion is the mean cosine distance to the direction of the
-# own cluster; k-means minimises something else, as :ref:`spherical_kmeans_differences`
-# explains. Chains of single moves, ``local_search``, lower it once more.
+# Both methods get the same rows, of length 1 as the vectorizer returns them, and one
+# initialisation for each of the same ten seeds. The criterion is the mean cosine
+# distance of the rows to the direction of their cluster; k-means minimises something
+# else, as :ref:`spherical_kmeans_differences` explains. Chains of moves of single rows,
+# ``local_search``, lower it further.
 
 X = vectorizer.transform(texts)
 
