@@ -174,9 +174,8 @@ class CentroidHead(ClassHead):
         self.gamma_bounds = gamma_bounds
         self.centers = nn.Parameter(torch.empty(0))
         self.gamma = nn.Parameter(torch.ones(n_classes))
-        self.delta = nn.Parameter(
-            torch.full((n_classes,), float(delta_init)), requires_grad=kind == "ga"
-        )
+        self.delta_init = float(delta_init)
+        self.delta = nn.Parameter(torch.ones(n_classes), requires_grad=kind == "ga")
 
     def initialise(
         self,
@@ -200,7 +199,7 @@ class CentroidHead(ClassHead):
             gamma = 1 / max(1.0, float(reduce(apart.sum()) / counts.sum()))
         self.centers = nn.Parameter(centers.to(z))
         self.gamma.data = z.new_full((self.n_classes,), gamma)
-        self.delta.data = self.delta.to(z)
+        self.delta.data = z.new_full((self.n_classes,), self.delta_init)
         self.project()
 
     def loss(self, batch: Batch) -> Tensor:

@@ -14,11 +14,13 @@ from skdeepcluster.kmeans._von_mises_fisher import (
     infer_mixture,
 )
 from skdeepcluster.shallow._base import BaseDirectionalEstimator, answer_dtype
+from skdeepcluster.utils._torch_settings import own_torch_settings
 
 
 class DirectionalMixture(ClusterMixin, DensityMixin, BaseDirectionalEstimator):
     """Density, memberships and samples from `weights_`, `means_`, `concentrations_`."""
 
+    @own_torch_settings()
     def _infer(self, X, matrix=None):
         """Memberships, in X's dtype, and log densities of validated rows."""
         parameters = VonMisesFisherParameters(
@@ -98,6 +100,7 @@ class DirectionalMixture(ClusterMixin, DensityMixin, BaseDirectionalEstimator):
         """
         return self._mean_likelihood(X, sample_weight)[0]
 
+    @own_torch_settings()
     def _mean_likelihood(self, X, sample_weight):
         """Mean log density of rows that have a direction, and their weight."""
         check_is_fitted(self)
