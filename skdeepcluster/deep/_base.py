@@ -124,8 +124,10 @@ class BaseDeepEstimator(
         verbose = self.verbose if rows.group.rank == 0 else 0
         with verbosity(verbose), rows.group.left_on_error():
             observer.fit_begins()
-            trainer = self._make_trainer(rows, observer)
-            with trainer.checkpoints:
+            compute = Compute.resolve(self.device, self.precision)
+            data, group = self._data(rows), rows.group
+            with open_checkpoints(self, data, compute, group) as checkpoints:
+                trainer = self._make_trainer(rows, compute, checkpoints, observer)
                 self._run_phases(trainer, rows)
                 observer.fit_ends()
         return self
@@ -133,11 +135,8 @@ class BaseDeepEstimator(
     def _check_n_samples(self, n_samples):
         """Refuse too few rows; clusterers need one for every cluster."""
 
-    def _make_trainer(self, rows, observer):
-        X, weight = rows.X, rows.weight
-        compute = Compute.resolve(self.device, self.precision)
-        checkpoints = open_checkpoints(self, self._data(rows), compute, rows.group)
-        streams = checkpoints.streams
+    def _make_trainer(self, rows, compute, checkpoints, observer):
+        X, weight, streams = rows.X, rows.weight, checkpoints.streams
         self._scaling, network = self._make_network(rows, streams)
         copy_from_first(network, rows.group)
         self._n_features_out = embedding_size_of(network, X.shape[1])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 
 from skdeepcluster.engine import (
@@ -13,6 +15,7 @@ from skdeepcluster.engine import (
     in_words,
     parameters_in_words,
 )
+from skdeepcluster.utils._group import SharedError
 
 
 def open_checkpoints(estimator, data, compute, group):
@@ -34,7 +37,8 @@ def open_checkpoints(estimator, data, compute, group):
     """
     streams = RandomStreams.from_random_state(estimator.random_state)
     streams = RandomStreams(group.first(streams.entropy))
-    if estimator.checkpoint_dir is None:
+    directory = _common_directory(estimator.checkpoint_dir, group)
+    if directory is None:
         return Checkpoints(streams)
     fingerprint = {
         "estimator": class_path(estimator),
@@ -44,7 +48,23 @@ def open_checkpoints(estimator, data, compute, group):
         "the fit to go on from (warm_start)": in_words(estimator._last_fit),
         "data (X, y or sample_weight)": " ".join(group.each(data_in_words(*data))),
     }
-    return Checkpoints.open(estimator.checkpoint_dir, fingerprint, streams, group)
+    return Checkpoints.open(directory, fingerprint, streams, group)
+
+
+def _common_directory(directory, group):
+    """That of the first process, which is the one that reads and writes."""
+    if directory is not None and not os.fspath(directory):
+        raise ValueError(
+            "The 'checkpoint_dir' parameter must be a directory or None. Got '': pass "
+            "'.' for the current one."
+        )
+    directories = group.each(directory)
+    if directories[0] is None and any(directories):
+        raise SharedError(
+            "checkpoint_dir is None in the first process, which is the one that "
+            "writes, but not in others: pass it there, too."
+        )
+    return directories[0]
 
 
 def _parameters_in_words(estimator, streams):

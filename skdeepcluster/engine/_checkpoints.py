@@ -24,6 +24,7 @@ from skdeepcluster.engine._states import (
     trainer_state,
 )
 from skdeepcluster.utils._group import ALONE, Group
+from skdeepcluster.utils._locks import DirectoryLock
 
 if TYPE_CHECKING:
     from skdeepcluster.engine._trainer import Trainer
@@ -47,7 +48,7 @@ class Checkpoints:
 
     As a context manager: the file is removed where the block ends, or ends in a loss
     that diverged, as the same arguments would lead there again. Any other exception
-    leaves it.
+    leaves it. The directory is locked until then.
 
     Parameters
     ----------
@@ -78,6 +79,7 @@ class Checkpoints:
         self._trainer: Trainer
         self._objectives: list[Objective]
         self._written_at = time.monotonic()
+        self._lock = None if path is None else DirectoryLock(path.parent)
 
     @classmethod
     def open(
@@ -92,7 +94,8 @@ class Checkpoints:
         Raises
         ------
         ValueError
-            Where the checkpoint belongs to another fit, or cannot be read.
+            Where the checkpoint belongs to another fit, or cannot be read, or another
+            fit is using the directory.
         """
         path = Path(directory) / FILE_NAME
         checkpoints = cls(streams, path, fingerprint, group)
@@ -100,8 +103,7 @@ class Checkpoints:
         with group.together():
             if group.rank == 0:
                 _make_directory(path.parent)
-                found = checkpoints._read()
-                checkpoints._remove_partial()
+                found = checkpoints._locked_and_read()
         checkpoints._take(group.first(found))
         return checkpoints
 
@@ -147,11 +149,29 @@ class Checkpoints:
     ) -> None:
         # A cycle, in which all rows would wait for the next garbage collection.
         vars(self).pop("_trainer", None)
-        if self.path is None:
+        if self.path is None or self._lock is None:
             return
         ended = kind is None or issubclass(kind, TrainingDivergedError)
         if ended and self.group.rank == 0:
             self.path.unlink(missing_ok=True)
+        self._lock.release()
+
+    def _locked_and_read(self) -> State | None:
+        """What was found, once nobody else reads or writes here."""
+        if self.path is None or self._lock is None:
+            return None
+        if not self._lock.acquire():
+            raise ValueError(
+                f"checkpoint_dir={str(self.path.parent)!r} is in use by another fit "
+                "that is running. Pass each fit a directory of its own."
+            )
+        try:
+            found = self._read()
+            self._remove_partial()
+        except BaseException:
+            self._lock.release()
+            raise
+        return found
 
     def _read(self) -> State | None:
         if self.path is None or not self.path.exists():

@@ -69,13 +69,13 @@ class ProcessGroup:
             yield
         except Exception as error:  # told to the others first
             failure = error
-        own = None if failure is None else f"{type(failure).__name__}: {failure}"
-        messages = self.each(own)
+        for rank, told in enumerate(self.each(_told(failure))):
+            if told is not None and failure is None:
+                kind, message = told
+                failure = kind(f"Process {rank} of the group failed: {message}")
         if failure is not None:
+            failure.known_to_group = True  # type: ignore[attr-defined]
             raise failure
-        for rank, message in enumerate(messages):
-            if message is not None:
-                raise RuntimeError(f"Process {rank} of the group failed: {message}")
 
     @contextmanager
     def left_on_error(self) -> Iterator[None]:
@@ -88,9 +88,10 @@ class ProcessGroup:
             yield
         except (SharedError, TrainingDivergedError):
             raise
-        except Exception:
-            with suppress(Exception):
-                dist.destroy_process_group()
+        except Exception as error:
+            if not getattr(error, "known_to_group", False):
+                with suppress(Exception):
+                    dist.destroy_process_group()
             raise
 
 
@@ -106,6 +107,15 @@ def group_of(shard: str | None) -> Group:
             "torch.distributed.init_process_group before fit."
         )
     return ALONE
+
+
+def _told(failure: Exception | None) -> tuple[type[Exception], str] | None:
+    """What the other processes raise for a failure, and what they say of it."""
+    if failure is None:
+        return None
+    diverged = isinstance(failure, TrainingDivergedError)
+    kind = TrainingDivergedError if diverged else RuntimeError
+    return kind, f"{type(failure).__name__}: {failure}"
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from functools import partial
 from inspect import isroutine
 from numbers import Integral, Real
-from types import CodeType, FunctionType, MethodType
 from typing import Any
 
 import joblib
@@ -22,6 +21,7 @@ from torch import nn
 
 from skdeepcluster.architectures import MLPAutoencoder
 from skdeepcluster.engine._devices import Compute
+from skdeepcluster.engine._functions import described_function
 from skdeepcluster.engine._random import RandomStreams
 from skdeepcluster.utils._stored import StoredRows
 
@@ -29,11 +29,10 @@ from skdeepcluster.utils._stored import StoredRows
 Fingerprint = dict[str, str]
 
 # Part of the key of cached pretraining; raised when training gives other weights.
-_CACHE_FORMAT = 3
+_CACHE_FORMAT = 4
 # Parameters that do not change the result; of `device` its type counts, noted apart.
 _WITHOUT_EFFECT = {"verbose", "memory", "checkpoint_dir", "device"}
 _HASHED = "hash "
-_PLAIN = bool | int | float | complex | str | bytes
 _MODULE_PARTS = {"_parameters", "_buffers", "_modules"}
 
 
@@ -46,6 +45,7 @@ def circumstances(compute: Compute) -> Fingerprint:
     }
     return {
         "device": compute.device.type,
+        "default dtype of torch": str(torch.get_default_dtype()),
         "number of threads": str(torch.get_num_threads()),
         **{f"version of {name}": version for name, version in versions.items()},
     }
@@ -72,6 +72,7 @@ def cache_key(
         "seed": streams.seed("weights"),
         "precision": compute.precision,
         "device": compute.device.type,
+        "default_dtype": str(torch.get_default_dtype()),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
@@ -157,7 +158,7 @@ def _described_object(value: Any) -> Any:
     if isinstance(value, nn.Module):
         return _described_module(value)
     if isroutine(value) or isinstance(value, type):
-        return _described_function(value)
+        return described_function(value, _described)
     if isinstance(value, partial):
         return "partial", _described((value.func, value.args, value.keywords))
     if vars_of(value):
@@ -166,42 +167,6 @@ def _described_object(value: Any) -> Any:
         return class_path(value), joblib.hash(value)
     except (pickle.PicklingError, AttributeError, TypeError):
         return class_path(value), ""
-
-
-def _described_function(value: Any) -> Any:
-    """Name of a function or class; of a function all that it computes with as well."""
-    if isinstance(value, MethodType):
-        return "method", _described((value.__func__, value.__self__))
-    name = f"{value.__module__}.{value.__qualname__}"
-    if not isinstance(value, FunctionType):
-        return name
-    constants = {
-        name: value.__globals__[name]
-        for name in value.__code__.co_names
-        if isinstance(value.__globals__.get(name), _PLAIN)
-    }
-    given = value.__defaults__, value.__kwdefaults__, constants
-    return name, _described_code(value.__code__), _described(given), _enclosed(value)
-
-
-def _described_code(code: CodeType) -> Any:
-    """What a function does; not where it is written."""
-    constants = tuple(
-        _described_code(c) if isinstance(c, CodeType) else _described(c)
-        for c in code.co_consts
-    )
-    return code.co_code.hex(), code.co_names, constants
-
-
-def _enclosed(function: FunctionType) -> Any:
-    """What a function has from the functions around it."""
-    values = []
-    for cell in function.__closure__ or ():
-        try:
-            values.append(cell.cell_contents)
-        except ValueError:  # not yet set
-            values.append(None)
-    return _described(["itself" if v is function else v for v in values])
 
 
 def vars_of(value: Any) -> dict[str, Any]:
@@ -239,7 +204,10 @@ def _contents(X: Any) -> Any:
         return tuple(map(_contents, X))
     if isinstance(X, StoredRows):
         return (X.shape, *map(joblib.hash, X.blocks()))
-    return (X.data, X.indices, X.indptr, X.shape) if sp.issparse(X) else X
+    if sp.issparse(X):
+        return X.data, X.indices, X.indptr, X.shape
+    strides_count = isinstance(X, np.ndarray) and not X.flags.forc
+    return np.ascontiguousarray(X) if strides_count else X
 
 
 def class_path(instance: Any) -> str:

@@ -13,9 +13,7 @@ from torch import Tensor
 
 from skdeepcluster.engine._devices import Compute
 from skdeepcluster.engine._scaling import Scaling, check_scaled
-from skdeepcluster.utils._stored import StoredRows, is_on_disk
-
-_SCALED_ROWS = 4096
+from skdeepcluster.utils._stored import StoredRows, is_on_disk, rows_of_bytes
 
 
 class Rows(Protocol):
@@ -168,8 +166,9 @@ class StreamedRows:
     def scaled(self, block: NDArray) -> NDArray:
         """Rows of X, scaled, on the host: what a thread may do."""
         out = np.empty(block.shape, self.compute.numpy_dtype)
-        for start in range(0, len(block), _SCALED_ROWS):
-            part = slice(start, start + _SCALED_ROWS)
+        size = rows_of_bytes(block[:1].nbytes)
+        for start in range(0, len(block), size):
+            part = slice(start, start + size)
             out[part] = self.scaling.apply(block[part], self.compute.numpy_dtype)
         check_scaled(out)
         return out

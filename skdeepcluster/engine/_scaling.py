@@ -13,9 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from skdeepcluster.utils._group import ALONE, Group
-from skdeepcluster.utils._stored import StoredRows, row_blocks
+from skdeepcluster.utils._stored import StoredRows, row_blocks, rows_of_bytes
 
-_BLOCK_ROWS = 4096
 _LARGEST = float(np.finfo(np.float32).max)
 _DOMINANT = 0.99
 
@@ -153,8 +152,9 @@ class _SparseMoments:
     def _by_column(self, values: NDArray) -> NDArray:
         """Weighted sums of values of the entries, in the order of dense blocks."""
         X, total = self.X, np.zeros(self.X.shape[1])
-        for start in range(0, X.shape[0], _BLOCK_ROWS):
-            ends = X.indptr[[start, min(start + _BLOCK_ROWS, X.shape[0])]]
+        size = rows_of_bytes(X.shape[1] * X.dtype.itemsize)
+        for start in range(0, X.shape[0], size):
+            ends = X.indptr[[start, min(start + size, X.shape[0])]]
             part = slice(*ends)
             weighted = self.entry_weight[part] * values[part]
             total += np.bincount(X.indices[part], weighted, X.shape[1])

@@ -203,11 +203,11 @@ class SphericalKMeans(MiniBatchMixin, CosineClusterer):
         X, matrix, weight = self._read(
             X, sample_weight, self._precision(), shard=self.shard
         )
-        with verbosity(self.verbose if group.rank == 0 else 0):
+        with verbosity(self.verbose if group.rank == 0 else 0), group.left_on_error():
             directions, found = self._run(X, matrix, weight, group)
-        if matrix.precision == "bfloat16":  # the final labels are exact again
-            matrix = self._matrix(X, "float32", group)
-        self._finish(X, matrix, directions, weight, found)
+            if matrix.precision == "bfloat16":  # the final labels are exact again
+                matrix = self._matrix(X, "float32", group)
+            self._finish(X, matrix, directions, weight, found)
         if self.shard == "local":
             self.labels_ = self.labels_[matrix.own_rows]
         return self

@@ -99,7 +99,7 @@ class StoredRows:
     @property
     def block_rows(self) -> int:
         """Rows that are read together in a pass over all of them."""
-        return max(1, min(_BLOCK_ROWS, _BLOCK_BYTES // self.row_bytes))
+        return rows_of_bytes(self.row_bytes)
 
     @property
     def row_bytes(self) -> int:
@@ -113,12 +113,17 @@ class StoredRows:
         return done_ahead(partial(self.__getitem__, rows) for rows in slices)
 
 
+def rows_of_bytes(row_bytes: int) -> int:
+    """Rows of so many bytes each that are worked on together."""
+    return max(1, min(_BLOCK_ROWS, _BLOCK_BYTES // max(1, row_bytes)))
+
+
 def row_blocks(x: NDArray | StoredRows) -> Iterator[NDArray]:
     """All rows, or entries of a vector, a block at a time; those on disk read ahead."""
     if isinstance(x, StoredRows):
         return x.blocks()
-    starts = range(0, len(x), _BLOCK_ROWS)
-    return (x[start : start + _BLOCK_ROWS] for start in starts)
+    size = rows_of_bytes(x[:1].nbytes)
+    return (x[start : start + size] for start in range(0, len(x), size))
 
 
 def is_stored(x: object) -> bool:
@@ -158,9 +163,12 @@ def _has_numeric_rows(x: Any) -> bool:
     shape = getattr(x, "shape", None)
     if not isinstance(shape, tuple) or len(shape) != 2:
         return False
+    dtype = getattr(x, "dtype", None)
+    if not isinstance(dtype, np.dtype | type | str):  # a data frame's column "dtype"
+        return False
     try:
-        return np.dtype(x.dtype).kind in "biuf"
-    except (AttributeError, TypeError):  # a dtype that is not numpy's
+        return np.dtype(dtype).kind in "biuf"
+    except TypeError:  # a dtype that is not numpy's
         return False
 
 

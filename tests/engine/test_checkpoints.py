@@ -26,6 +26,7 @@ from skdeepcluster.engine import (
     TrainingDivergedError,
     _checkpoints,
     _fingerprints,
+    data_in_words,
     in_words,
 )
 from skdeepcluster.engine._progress import PhaseProgress
@@ -152,7 +153,7 @@ def test_a_state_that_could_not_be_read_is_refused_when_it_is_written(tmp_path):
 @pytest.mark.parametrize(
     ("params", "pattern"),
     [
-        ({"n_clusters": 4}, "fit's: n_clusters was 3, now 4. Remove the file"),
+        ({"n_clusters": 4}, "fit: n_clusters was 3, now 4. Remove the file"),
         ({"alpha": 2.0}, "alpha was 1.0, now 2.0"),
         ({"hidden_layer_sizes": (9,)}, r"hidden_layer_sizes was \(8\), now \(9\)"),
         ({"random_state": 1}, "random_state was 0, now 1"),
@@ -200,12 +201,12 @@ def test_other_classes_are_named(monkeypatch, tmp_path):
         random_state=0,
     )
     assert not Interruptions(monkeypatch).ends(head, X, Y, at=2)
-    with pytest.raises(ValueError, match="fit's: data .X, y or sample_weight. is not"):
+    with pytest.raises(ValueError, match="fit: data .X, y or sample_weight. is not"):
         head.fit(X, Y[::-1])
 
 
 def test_another_estimator_is_named(interrupted):
-    pattern = r"fit's: estimator was skdeep\S*\.DEC, now skdeep\S*\.IDEC\. Remove"
+    pattern = r"fit: estimator was skdeep\S*\.DEC, now skdeep\S*\.IDEC\. Remove"
     with pytest.raises(ValueError, match=pattern):
         make(IDEC, checkpoint_dir=interrupted).fit(X)
 
@@ -350,21 +351,48 @@ def test_functions_are_what_they_compute(first, second):
     assert in_words(first) == in_words(copy.deepcopy(first))
 
 
-def test_numbers_that_a_function_finds_around_it(monkeypatch):
-    before = in_words(uses_global)
-    monkeypatch.setitem(globals(), "LEVEL", 2.0)
-    assert in_words(uses_global) != before
+LEVEL, POWERS, NAMES = 1.0, (1, 2), {"shift": np.zeros(2)}
 
 
-LEVEL = 1.0
+def noisy(x):
+    return x + 0.1
 
 
-def uses_global(x):
-    return LEVEL * x
+def scaled(x):
+    return LEVEL * noisy(x)
+
+
+def augmented(x):
+    return [scaled(x) ** power for power in POWERS], (lambda: NAMES)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LEVEL", 2.0),
+        ("POWERS", (1, 3)),
+        ("NAMES", {"shift": np.ones(2)}),
+        ("noisy", lambda x: x + 3.0),
+    ],
+)
+def test_what_a_function_finds_around_it(name, value, monkeypatch):
+    before = in_words(augmented), in_words(lambda x: augmented(x))
+    monkeypatch.setitem(globals(), name, value)
+    assert in_words(augmented) != before[0]
+    assert in_words(lambda x: augmented(x)) != before[1]
+
+
+def test_data_are_what_they_hold():
+    rows = np.arange(24.0).reshape(4, 6)
+    assert data_in_words(rows[:, ::2]) == data_in_words(rows[:, ::2].copy())
+    assert data_in_words(rows[:, ::2]) != data_in_words(rows[:, 1::2])
 
 
 def test_what_refers_to_itself_has_words():
     def recursive(n):
+        return n and other(n - 1)
+
+    def other(n):
         return n and recursive(n - 1)
 
     noise = Noise(0.1)
