@@ -15,6 +15,7 @@ from estimators import (
     fitted,
     fresh,
 )
+from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 
@@ -36,7 +37,7 @@ BAD_DATA = {
     "strings": (X.astype(str).tolist() + [["a"] * 4], "could not convert string"),
     "category": (
         pd.DataFrame({"a": X[:, 0], "b": ["x"] * N_SAMPLES}),
-        "could not convert string to float: 'x'",
+        "could not convert string to float: 'x'.*ColumnTransformer",
     ),
 }
 
@@ -46,6 +47,12 @@ BAD_DATA = {
 def test_bad_data(estimator, data, match):
     with pytest.raises(ValueError, match=match):
         fresh(estimator).fit(data)
+
+
+@each_network
+def test_missing_values_that_nobody_looked_for(estimator):
+    with config_context(assume_finite=True), pytest.raises(ValueError, match="NaN"):
+        fresh(estimator).fit(spoiled(np.nan))
 
 
 @each_network

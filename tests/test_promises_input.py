@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+import torch
 from estimators import (
     DEEP,
     MEANS,
@@ -177,6 +178,22 @@ def test_feature_names(estimator):
         model.predict(frame[list("badc")])
     with pytest.warns(UserWarning, match="does not have valid feature names"):
         model.predict(X)
+
+
+@each_estimator
+def test_a_column_may_have_any_name(estimator):
+    frame = pd.DataFrame(X, columns=["dtype", "shape", "columns", "ndim"])
+    model = fresh(estimator).fit(frame)
+    assert model.feature_names_in_.tolist() == list(frame.columns)
+    assert bits(model, frame) == bits(fitted(estimator))
+
+
+@each_estimator
+def test_tensors(estimator):
+    rows = torch.tensor(X, requires_grad=True)
+    assert bits(fresh(estimator).fit(rows), rows) == bits(fitted(estimator))
+    half = rows.detach().bfloat16()
+    assert answers(fitted(estimator), half)["predict"].shape == (N_SAMPLES,)
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,8 @@ class BaseDeepEstimator(
 
     def _training_rows(self, X, sample_weight, whole):
         """Rows to learn from; `whole` is whether X are all rows there are."""
-        return TrainingRows.of(X, sample_weight, self.batch_size, whole=whole)
+        rows = TrainingRows.of(X, sample_weight, whole)
+        return rows.merged(self.batch_size) if whole else rows
 
     def _shared(self, rows, group, y=None):
         """The rows of this process, where several fit together."""

@@ -71,14 +71,15 @@ class BaseDeepClassifier(ClassifierMixin, BaseDeepEstimator):
         self : object
             The fitted estimator.
         """
-        raw, classes, size = X, y, self.batch_size
+        raw, classes = X, y
         group = group_of(self.shard)
         whole = self._has_all_rows(group)
         with group.together():
             X, y = valid_rows(self, X, y)
             check_classification_targets(y)
             codes = np.unique(y, return_inverse=True)[1]
-            rows = TrainingRows.of(X, sample_weight, size, codes, whole=whole)
+            rows = TrainingRows.of(X, sample_weight, whole)
+            rows = rows.merged(self.batch_size, codes) if whole else rows
             y = rows.gather(y)
         y = y if whole else np.concatenate(group.each(y))
         rows = self._shared(rows, group, y)

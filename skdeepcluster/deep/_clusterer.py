@@ -108,15 +108,10 @@ class BaseDeepClusterer(
 
     def _training_rows(self, X, sample_weight, whole):
         k = self.n_clusters
-        rows = TrainingRows.of(
-            X,
-            sample_weight,
-            self.batch_size,
-            at_least=k,
-            whole=whole,
-            # What a user's clusterer finds depends on how often a row is there.
-            merges=isinstance(self.init, str),
-        )
+        rows = TrainingRows.of(X, sample_weight, whole)
+        # What a user's clusterer finds depends on how often a row is there.
+        if whole and isinstance(self.init, str):
+            rows = rows.merged(self.batch_size, at_least=k)
         if whole and rows.X.shape[0] < k:
             raise ValueError(
                 "The number of rows with a positive sample_weight should be >= "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from numbers import Real
 
 import numpy as np
+import torch
 from sklearn.utils.validation import check_is_fitted
 
 from skdeepcluster.architectures import GeneratorDropout
@@ -41,9 +42,7 @@ class ConfidenceMixin:
             these are the probabilities.
         """
         check_is_fitted(self)
-        return self._confidence_of(self._validate_new_data(X))
-
-    def _confidence_of(self, X):
+        X = self._validate_new_data(X)
         return check_answers(self._infer(self.objective_.confidence, X))
 
     def predict_with_reject(self, X, *, threshold=0.5, reject_label=-1):
@@ -69,18 +68,32 @@ class ConfidenceMixin:
         check_is_fitted(self)
         if not isinstance(threshold, Real) or not 0 <= threshold <= 1:
             raise ValueError(f"threshold={threshold!r} should be a float in [0, 1].")
+        if np.ndim(reject_label) != 0:
+            raise ValueError(
+                f"reject_label={reject_label!r} should be one label, not an array."
+            )
         if reject_label in self.classes_.tolist():
             raise ValueError(
                 f"reject_label={reject_label!r} is one of the classes: rejected rows "
                 "could not be told apart."
             )
-        X = self._validate_new_data(X)
-        numbers = self._assignments(X).argmax(axis=1)
-        confidence = self._confidence_of(X)[np.arange(len(numbers)), numbers]
+        numbers, confidence = self._sure(self._validate_new_data(X))
         labels = self.classes_.astype(_common_dtype(self.classes_, reject_label))
         labels = labels[numbers]
         labels[confidence < threshold] = reject_label
         return labels
+
+    def _sure(self, X):
+        """Number of each row's class, and the confidence in it."""
+        head = self.objective_
+
+        def both(z):
+            return torch.cat([head.soft_assign(z), head.confidence(z)], dim=1)
+
+        found = check_answers(self._infer(both, X))
+        probabilities, confidences = np.split(found, 2, axis=1)
+        numbers = probabilities.argmax(axis=1)
+        return numbers, confidences[np.arange(len(numbers)), numbers]
 
     def margin(self, X):
         """Distance of each row's embedding to the nearest decision boundary.
@@ -125,14 +138,17 @@ class ConfidenceMixin:
             In the units of X, in the Euclidean norm. Infinite where the encoder does
             not depend on X at all.
         """
-        if lipschitz is not None and not lipschitz > 0:
+        if lipschitz is not None and not (
+            isinstance(lipschitz, Real) and lipschitz > 0
+        ):
             raise ValueError(f"lipschitz={lipschitz!r} should be a float > 0.")
         margin = self.margin(X)
         if lipschitz is None:
             lipschitz = self._encoder_bound() / self._scaling.factor
         if lipschitz == 0:
             return np.where(margin > 0, np.inf, 0).astype(margin.dtype)
-        return margin / margin.dtype.type(lipschitz)
+        with np.errstate(over="ignore", divide="ignore"):  # beyond the dtype: infinite
+            return margin / margin.dtype.type(lipschitz)
 
     def _encoder_bound(self):
         if isinstance(self.module_, Encoder):
@@ -144,9 +160,11 @@ class ConfidenceMixin:
 def _common_dtype(classes, label):
     """Dtype of an array of classes and of a label that is none of them."""
     own = np.asarray(label)
-    if own.ndim == 0 and classes.dtype.kind == own.dtype.kind == "U":
+    if classes.dtype.kind == own.dtype.kind == "U":
         return np.result_type(classes, own)
-    if own.ndim == 0 and classes.dtype.kind in "iuf" and own.dtype.kind in "iuf":
-        if np.array_equal(own.astype(classes.dtype), own, equal_nan=True):
+    if classes.dtype.kind in "iuf" and own.dtype.kind in "iuf":
+        with np.errstate(invalid="ignore"):  # NaN as an integer
+            cast = own.astype(classes.dtype)
+        if np.array_equal(cast, own, equal_nan=True):
             return classes.dtype
     return np.dtype(object)

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted
 
 from skdeepcluster.engine import (
     Compute,
@@ -20,7 +20,7 @@ from skdeepcluster.engine import (
     map_blocks,
     position_free,
 )
-from skdeepcluster.utils._input import stored_rows, without_duplicates
+from skdeepcluster.utils._input import read_rows, stored_rows, without_duplicates
 from skdeepcluster.utils._stored import StoredRows, at_once, is_stored
 from skdeepcluster.utils._torch_settings import own_torch_settings
 
@@ -104,7 +104,7 @@ class DecodingMixin:
             Reconstructions in the scale of the training data, in X's dtype.
         """
         check_is_fitted(self)
-        Z = check_array(X, dtype=list(_FLOATS))
+        Z = check_array(at_once(X), dtype=list(_FLOATS))
         if Z.shape[1] != self._n_features_out:
             raise ValueError(
                 f"X has {Z.shape[1]} columns, but the embedding of "
@@ -140,14 +140,7 @@ def valid_rows(estimator, X, y="no_validation", *, reset=True):
     if is_stored(X):
         X = stored_rows(estimator, X, _FLOATS, reset=reset)
         return X if isinstance(y, str) else (X, _valid_classes(X, y))
-    found = validate_data(
-        estimator,
-        at_once(X),
-        y,
-        reset=reset,
-        accept_sparse="csr",
-        dtype=list(_FLOATS),
-    )
+    found = read_rows(estimator, X, y, reset=reset, dtype=list(_FLOATS))
     X, *rest = found if isinstance(found, tuple) else (found,)
     X = without_duplicates(X)
     return (X, *rest) if rest else X

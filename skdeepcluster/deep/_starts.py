@@ -20,6 +20,11 @@ def start_of(init, n_clusters):
     start : callable or None
         ``start(z, seed)``: labels (n,) of the embedding `z`, (n, d).
     """
+    if isinstance(init, type):
+        raise TypeError(
+            "The 'init' parameter must be 'k-means', 'graph' or an instance of a "
+            f"clusterer, such as {init.__name__}(), not the class {init.__name__}."
+        )
     if isinstance(init, str):
         return None if init == "k-means" else _GraphStart(n_clusters)
     return _ClustererStart(init, n_clusters)

@@ -50,54 +50,52 @@ class TrainingRows:
     shard: Shard | None = None
 
     @classmethod
-    def of(
-        cls,
-        X,
-        sample_weight,
-        batch_size,
-        codes=None,
-        at_least=1,
-        whole=True,
-        merges=True,
-    ):
-        """Leave out rows without weight, and merge equal ones where nothing is lost.
-
-        Where all distinct rows fit into one batch, every step sees all of them. Then
-        each is kept once, with its total weight: this changes nothing but the
-        rounding, and a weight of 3 is the same as three rows to the bit.
+    def of(cls, X, sample_weight, whole=True):
+        """The rows with a positive weight.
 
         Parameters
         ----------
         X : {ndarray, StoredRows, CSR matrix} of shape (n_samples, n_features)
         sample_weight : array-like of shape (n_samples,) or None
+        whole : bool, default=True
+            Whether these are all rows; of a part the weights stay as they are.
+        """
+        if sample_weight is None:
+            return cls(X, X, None, np.arange(X.shape[0]))
+        weight, unit = checked_weight(sample_weight, X), 1.0
+        if whole:
+            weight, unit = _in_reach(weight)
+        keep = weight > 0
+        place = np.where(keep, np.cumsum(keep) - 1, -1)
+        rows, weight = _rows_with(X, keep), weight[keep]
+        if whole and np.ptp(weight) == 0:
+            weight, unit = None, unit * float(weight[0])
+        return cls(X, rows, weight, place, unit)
+
+    def merged(self, batch_size, codes=None, at_least=1):
+        """Equal rows once, with their total weight, where nothing is lost by it.
+
+        Where all distinct rows fit into one batch, every step sees all of them. Then
+        merging changes nothing but the rounding, and a weight of 3 is the same as three
+        rows to the bit.
+
+        Parameters
+        ----------
         batch_size : int
         codes : ndarray of shape (n_samples,), optional
             Classes, in which equal rows are equal, too.
         at_least : int, default=1
             Rows that must be left; where merging leaves fewer, all stay.
-        whole : bool, default=True
-            Whether these are all rows; a part of them is not merged.
-        merges : bool, default=True
-            Whether equal rows may be merged.
         """
-        given, place, weight, unit = X, np.arange(X.shape[0]), None, 1.0
-        if sample_weight is not None:
-            weight = checked_weight(sample_weight, X)
-            if whole:
-                weight, unit = _in_reach(weight)
-            place = np.where(weight > 0, np.cumsum(weight > 0) - 1, -1)
-            X, weight = _rows_with(X, weight > 0), weight[weight > 0]
-            codes = None if codes is None else codes[place >= 0]
-            if whole and np.ptp(weight) == 0:
-                weight, unit = None, unit * float(weight[0])
-        if not (whole and merges):
-            return cls(given, X, weight, place, unit)
-        first, kind = _distinct(X, codes, batch_size)
-        nothing_to_merge = weight is None and len(first) == X.shape[0]
+        codes = None if codes is None else codes[self.place >= 0]
+        first, kind = _distinct(self.X, codes, batch_size)
+        nothing_to_merge = self.weight is None and len(first) == self.X.shape[0]
         if nothing_to_merge or len(first) < at_least:
-            return cls(given, X, weight, place, unit)
-        total = np.bincount(kind, weight, minlength=len(first)).astype(np.float64)
-        return cls(given, X[first], total, np.where(place < 0, -1, kind[place]), unit)
+            return self
+        total = np.bincount(kind, self.weight, minlength=len(first))
+        place = np.where(self.place < 0, -1, kind[self.place])
+        weight = total.astype(np.float64)
+        return replace(self, X=self.X[first], weight=weight, place=place)
 
     @property
     def n_rows(self):
@@ -171,7 +169,9 @@ def _in_reach(weight):
 
 
 def _rows_with(X, keep):
-    """Rows where `keep` holds; of stored ones, none is read."""
+    """Rows where `keep` holds, without a copy of all; of stored ones, none is read."""
+    if keep.all():
+        return X
     return X.subset(np.flatnonzero(keep)) if isinstance(X, StoredRows) else X[keep]
 
 
@@ -185,11 +185,19 @@ def _distinct(X, codes, at_most):
     in_memory = isinstance(X, np.ndarray)
     if not in_memory and X.shape[0] * X.shape[1] > _DENSE_ENTRIES:
         return none
-    some = slice(4 * at_most)
-    first, kind = _kinds(X[some], None if codes is None else codes[some])
-    if len(first) <= at_most and X.shape[0] > some.stop:
-        first, kind = _kinds(X[:], codes)  # of stored rows, few enough to be read
-    return none if len(first) > at_most else (first, kind)
+    for some in _samples(X.shape[0], 4 * at_most):
+        first, kind = _kinds(X[some], None if codes is None else codes[some])
+        if len(first) > at_most:
+            return none
+    return first, kind
+
+
+def _samples(n_rows, size):
+    """Some rows, others spread over all, and all: most data differ in the first."""
+    yield slice(size)
+    if n_rows > size:
+        yield slice(None, None, max(1, n_rows // size))
+        yield slice(None)
 
 
 def _kinds(X, codes):

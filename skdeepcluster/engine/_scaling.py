@@ -198,8 +198,11 @@ def check_castable(X: Any) -> None:
 
 def check_scaled(X: NDArray) -> None:
     """Refuse rows so far from the training data that their scaled values overflow."""
-    if not np.isfinite(X).all():
-        raise ValueError(
-            "X has values that overflow float32 once scaled like the training data; "
-            "they lie beyond all training rows."
-        )
+    if np.isfinite(X).all():
+        return
+    if np.isnan(X).any():  # where scikit-learn was told to assume that there is none
+        raise ValueError("Input X contains NaN.")
+    raise ValueError(
+        "X has values that overflow float32 once scaled like the training data; they "
+        "lie beyond all training rows."
+    )

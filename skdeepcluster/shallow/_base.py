@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import validate_data
 
 from skdeepcluster.engine import (
     PRECISIONS,
@@ -26,11 +25,12 @@ from skdeepcluster.utils._group import ALONE
 from skdeepcluster.utils._input import (
     check_finite,
     checked_weight,
+    read_rows,
     stored_rows,
     without_duplicates,
 )
 from skdeepcluster.utils._sklearn import Interval, StrOptions, tags_for_sparse
-from skdeepcluster.utils._stored import at_once, is_stored, neighbours
+from skdeepcluster.utils._stored import is_stored, neighbours
 
 # Squares of sums of smaller ones, or of their inverses, leave the range of float64.
 _SMALLEST_WEIGHT = 1e-100
@@ -67,11 +67,10 @@ class BaseShallowEstimator(BaseEstimator):
             Compute.resolve(self.device, self.precision)  # refuses missing devices
         if self._reads_stored and is_stored(X) and not self._takes_mapped(X):
             return stored_rows(self, X, self._dtypes, reset=reset)
-        X = validate_data(
+        X = read_rows(
             self,
-            at_once(X),
+            X,
             reset=reset,
-            accept_sparse="csr",
             dtype=list(self._dtypes),
             # A whole array of booleans would not fit beside a mapped file.
             ensure_all_finite=False,

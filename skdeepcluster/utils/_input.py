@@ -5,7 +5,7 @@ import scipy.sparse as sp
 from sklearn.utils.validation import validate_data
 
 from skdeepcluster.utils._sklearn import _check_sample_weight
-from skdeepcluster.utils._stored import StoredRows, row_blocks
+from skdeepcluster.utils._stored import StoredRows, at_once, row_blocks
 
 
 def stored_rows(estimator, X, keep, *, reset):
@@ -29,6 +29,33 @@ def stored_rows(estimator, X, keep, *, reset):
     X = StoredRows(X, keep)
     check_finite(X, type(estimator).__name__)
     return X
+
+
+def read_rows(estimator, X, y="no_validation", **options):
+    """Rows in memory as scikit-learn validates them; of any kind of array.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,), optional
+    **options
+        Of :func:`~sklearn.utils.validation.validate_data`.
+
+    Returns
+    -------
+    X : {ndarray, CSR matrix}
+    y : ndarray, where it was passed
+    """
+    try:
+        return validate_data(estimator, at_once(X), y, accept_sparse="csr", **options)
+    except ValueError as error:
+        if "could not convert string" not in str(error):
+            raise
+        raise ValueError(
+            f"{error}. Encode columns of text or categories first, for example with a "
+            "ColumnTransformer."
+        ) from error
 
 
 def check_finite(X, name):

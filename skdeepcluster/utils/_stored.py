@@ -149,7 +149,16 @@ def is_stored(x: object) -> bool:
 
 def at_once(x: Any) -> Any:
     """Rows of another array type as an array, and everything else as it is."""
+    if isinstance(x, torch.Tensor) and x.layout is torch.strided:
+        return _on_host(x)
     return np.asarray(x[:]) if _is_sliceable(x) else x
+
+
+def _on_host(x: torch.Tensor) -> NDArray:
+    """Values of a tensor of any device, with or without a gradient."""
+    x = x.detach().cpu()
+    array: NDArray = (x.float() if x.dtype is torch.bfloat16 else x).numpy()
+    return array
 
 
 def _is_sliceable(x: Any) -> bool:

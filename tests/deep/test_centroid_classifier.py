@@ -402,6 +402,7 @@ def test_rejection_follows_the_confidence(loss):
         ([0, 1, 2], None, object, None),
         (["a", "b", "c"], "rejected", "<U8", "rejected"),
         (["a", "b", "c"], -1, object, -1),
+        ([0, 1, 2], None, object, None),
     ],
 )
 def test_labels_of_rejected_rows(names, label, dtype, expected):
@@ -435,6 +436,12 @@ def test_bad_arguments_of_rejection():
     model = fitted()
     with pytest.raises(ValueError, match="reject_label=1 is one of the classes"):
         model.predict_with_reject(X, reject_label=1)
+    for label in ([1], (), np.array([-1, -2])):
+        with pytest.raises(ValueError, match="reject_label=.* should be one label"):
+            model.predict_with_reject(X, reject_label=label)
+    for lipschitz in ("a", -1.0, np.ones(2)):
+        with pytest.raises(ValueError, match="lipschitz=.* should be a float > 0"):
+            model.certified_radius(X, lipschitz=lipschitz)
     for threshold in (-0.1, 1.1, "a", None):
         with pytest.raises(ValueError, match="threshold=.* float in \\[0, 1\\]"):
             model.predict_with_reject(X, threshold=threshold)

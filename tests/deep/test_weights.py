@@ -15,7 +15,8 @@ BATCHES = {"batch_size": 16}
 
 
 def rows_of(X, weight=None, batch_size=3, **options):
-    return TrainingRows.of(np.asarray(X, dtype=float), weight, batch_size, **options)
+    rows = TrainingRows.of(np.asarray(X, dtype=float), weight)
+    return rows.merged(batch_size, **options)
 
 
 FEW = [[0.0, 1.0], [2.0, 3.0], [0.0, 1.0], [-0.0, 1.0], [5.0, 6.0]]
@@ -46,6 +47,14 @@ def test_kinds_beyond_the_rows_looked_at_first():
     late = np.concatenate([np.zeros((9, 2)), FEW])
     assert len(rows_of(late, batch_size=2).X) == len(late)
     assert len(rows_of(late, batch_size=4).X) == 4
+    mixed = np.tile(np.arange(40.0) // 13, 2)[:, None]
+    assert len(rows_of(mixed, batch_size=2).X) == 80
+
+
+def test_rows_are_not_copied_where_all_have_weights():
+    X = np.arange(6.0).reshape(3, 2)
+    assert TrainingRows.of(X, np.ones(3)).X is X
+    assert TrainingRows.of(X, np.arange(3.0) + 1).X is X
 
 
 def test_order_stays_where_there_is_nothing_to_merge():

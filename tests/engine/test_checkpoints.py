@@ -1,6 +1,5 @@
 """`checkpoint_dir`: what is written, what is refused, what a resumed fit does."""
 
-import copy
 import io
 import logging
 import os
@@ -10,8 +9,9 @@ import subprocess
 import sys
 import time
 import zipfile
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -26,8 +26,6 @@ from skdeepcluster.engine import (
     TrainingDivergedError,
     _checkpoints,
     _fingerprints,
-    data_in_words,
-    in_words,
 )
 from skdeepcluster.engine._progress import PhaseProgress
 from skdeepcluster.engine._states import restore_module
@@ -193,6 +191,42 @@ def test_other_data_are_named(interrupted, rows, weight):
         make(checkpoint_dir=interrupted).fit(rows, sample_weight=weight)
 
 
+class Waiting(KMeans):
+    """First clusters that take until they may end."""
+
+    began, may_end = Event(), Event()
+
+    def fit_predict(self, X, y=None, sample_weight=None):
+        self.began.set()
+        assert self.may_end.wait(60)
+        return super().fit_predict(X, y, sample_weight)
+
+
+def test_a_directory_in_use_is_refused(tmp_path):
+    slow = make(init=Waiting(3, n_init=1), checkpoint_dir=tmp_path)
+    with ThreadPoolExecutor(1) as pool:
+        fit = pool.submit(slow.fit, X)
+        assert Waiting.began.wait(60)
+        with pytest.raises(ValueError, match="in use by another fit.*directory of its"):
+            make(checkpoint_dir=tmp_path).fit(X)
+        Waiting.may_end.set()
+        fit.result()
+    make(checkpoint_dir=tmp_path).fit(X)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_is_free_after_an_error(interrupted):
+    with pytest.raises(ValueError, match="n_clusters was 3") as first:
+        make(checkpoint_dir=interrupted, n_clusters=4).fit(X)
+    make(checkpoint_dir=interrupted).fit(X)
+    assert first.tb is not None  # which holds the frames of the fit that failed
+
+
+def test_an_empty_name_is_refused():
+    with pytest.raises(ValueError, match="'checkpoint_dir' parameter.*Got ''.*'.'"):
+        make(checkpoint_dir="").fit(X)
+
+
 def test_other_classes_are_named(monkeypatch, tmp_path):
     head = CentroidClassifier(
         hidden_layer_sizes=(8,),
@@ -286,119 +320,6 @@ def test_a_module_takes_tensors_of_any_shape_and_none():
     restore_module(other, before)
     assert other.first_labels is None
     assert other.centers.numel() == 0
-
-
-# --- words ------------------------------------------------------------------
-
-
-def test_equal_values_have_equal_words():
-    def values():
-        network = MLPAutoencoder((6,)).build(4, 2, torch.Generator().manual_seed(0))
-        yield from (1, 2.5, "auto", None, True, (3, "a"), {"a": {1, 2}})
-        yield from (MLPAutoencoder((6,)), KMeans(3), network, Hardening(3))
-        yield from (make(), lambda x: x + 1, np.arange(3), torch.arange(3))
-
-    first, second = map(in_words, values()), map(in_words, values())
-    words = list(first)
-    assert words == list(second)
-    assert len(set(words)) == len(words)
-    copies = [in_words(pickle.loads(pickle.dumps(v))) for v in list(values())[:11]]
-    assert copies == words[:11]
-
-
-def test_small_changes_have_other_words():
-    network = MLPAutoencoder((6,)).build(4, 2)
-    before = in_words(network)
-    with torch.no_grad():
-        next(network.parameters()).view(-1)[0] += 1e-3
-    assert in_words(network) != before
-    assert in_words(lambda x: x + 1) != in_words(lambda x: x + 2)
-    assert in_words(MLPAutoencoder((6,))) != in_words(MLPAutoencoder((7,)))
-    assert in_words(Hardening(3)) != in_words(Hardening(3, alpha=2.0))
-    assert in_words(1) != in_words(1.0) != in_words("1.0")
-
-
-def scaled_by(factor, shift=0.0):
-    def augmentation(x, generator, power=shift):
-        return factor * x**power
-
-    return augmentation
-
-
-class Noise:
-    def __init__(self, level):
-        self.level = level
-
-    def add(self, x):
-        return x + self.level
-
-
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [
-        (scaled_by(0.1), scaled_by(10.0)),
-        (scaled_by(0.1), scaled_by(0.1, 1.0)),
-        (lambda x: x.sin(), lambda x: x.cos()),
-        (lambda x: x + 1, lambda x: x - 1),
-        (partial(scaled_by(1.0), power=2), partial(scaled_by(1.0), power=3)),
-        (partial(scaled_by(1.0), 2), partial(scaled_by(2.0), 2)),
-        (Noise(0.1).add, Noise(10.0).add),
-        (lambda x: [lambda y: y + 1], lambda x: [lambda y: y + 2]),
-    ],
-)
-def test_functions_are_what_they_compute(first, second):
-    assert in_words(first) != in_words(second)
-    assert in_words(first) == in_words(copy.deepcopy(first))
-
-
-LEVEL, POWERS, NAMES = 1.0, (1, 2), {"shift": np.zeros(2)}
-
-
-def noisy(x):
-    return x + 0.1
-
-
-def scaled(x):
-    return LEVEL * noisy(x)
-
-
-def augmented(x):
-    return [scaled(x) ** power for power in POWERS], (lambda: NAMES)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("LEVEL", 2.0),
-        ("POWERS", (1, 3)),
-        ("NAMES", {"shift": np.ones(2)}),
-        ("noisy", lambda x: x + 3.0),
-    ],
-)
-def test_what_a_function_finds_around_it(name, value, monkeypatch):
-    before = in_words(augmented), in_words(lambda x: augmented(x))
-    monkeypatch.setitem(globals(), name, value)
-    assert in_words(augmented) != before[0]
-    assert in_words(lambda x: augmented(x)) != before[1]
-
-
-def test_data_are_what_they_hold():
-    rows = np.arange(24.0).reshape(4, 6)
-    assert data_in_words(rows[:, ::2]) == data_in_words(rows[:, ::2].copy())
-    assert data_in_words(rows[:, ::2]) != data_in_words(rows[:, 1::2])
-
-
-def test_what_refers_to_itself_has_words():
-    def recursive(n):
-        return n and other(n - 1)
-
-    def other(n):
-        return n and recursive(n - 1)
-
-    noise = Noise(0.1)
-    noise.own = noise
-    assert in_words(recursive) == in_words(recursive)
-    assert in_words(noise) == in_words(noise)
 
 
 # --- going on ---------------------------------------------------------------

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from estimators import X
 from processes import in_processes
-from shards import CASES, ENDS, SETTINGS, everything, fit
+from shards import (
+    CASES,
+    ENDS,
+    SETTINGS,
+    everything,
+    fit,
+    spherical_fails_in_one,
+)
 
 from skdeepcluster import DEC, SphericalKMeans
 from skdeepcluster.metrics import neighborhood_score
@@ -132,6 +139,32 @@ def test_an_error_in_training_ends_the_group(results):
     first, second = (result["fails in training"] for result in results)
     assert second.startswith("ZeroDivisionError")
     assert first.startswith("RuntimeError: Another process of the group has ended")
+
+
+def test_an_error_in_spherical_kmeans_ends_the_group():
+    first, second = in_processes(spherical_fails_in_one, 2, timeout=60)
+    assert second.startswith("ZeroDivisionError")
+    assert first.startswith("RuntimeError: Another process of the group has ended")
+
+
+def test_a_loss_that_diverges_in_one_has_diverged_in_all(results):
+    (first, left), (second, _) = (result["diverges"] for result in results)
+    assert first.startswith("TrainingDivergedError: Process 1 of the group failed")
+    assert second == "TrainingDivergedError: not finite"
+    assert left == []
+
+
+def test_the_first_process_says_where_checkpoints_are(results):
+    for result in results:
+        (works, _), (refused, directories) = result["directories"]
+        assert works == "no error"
+        assert "checkpoint_dir is None in the first process" in refused
+        assert "of 0" in directories and "of 1" not in directories
+
+
+def test_a_damaged_checkpoint_is_an_error_of_all(results):
+    for result in results:
+        assert "damaged, or not a checkpoint" in result["damaged"]
 
 
 def test_rows_on_disk(results):

@@ -1,5 +1,8 @@
 """Fits in two processes, all that the tests look at in one go: starting takes long."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import scipy.sparse as sp
 import torch
@@ -15,7 +18,9 @@ from skdeepcluster import (
     DeepKMeans,
     SphericalKMeans,
 )
-from skdeepcluster.engine import Observer
+from skdeepcluster.engine import Observer, TrainingDivergedError, _checkpoints
+from skdeepcluster.engine._progress import PhaseProgress
+from skdeepcluster.kmeans._sharded_matrix import ShardedMatrix
 from skdeepcluster.metrics import _partition
 from skdeepcluster.utils import _stored
 
@@ -273,9 +278,6 @@ def without_seed(rank):
 
 def interrupted(rank, folder):
     """A fit that an error ends in its second epoch, and that goes on."""
-    from skdeepcluster.engine import _checkpoints
-    from skdeepcluster.engine._progress import PhaseProgress
-
     _checkpoints.SECONDS_BETWEEN = 0.0
     model = DEC(3, shard="auto", checkpoint_dir=folder, **SETTINGS)
     original, calls = PhaseProgress.before_epoch, []
@@ -301,6 +303,46 @@ def interrupted(rank, folder):
     finally:
         PhaseProgress.before_epoch = original
     return began, seen, answers(model, X)
+
+
+def directory_of_one(rank, holder, folder):
+    """A fit whose checkpoint_dir one process alone has; how it ends."""
+    directory = f"{folder}/of {holder}" if rank == holder else None
+    model = DEC(3, shard="auto", checkpoint_dir=directory, **SETTINGS)
+    return message(lambda: model.fit(X)), os.listdir(folder)
+
+
+def diverges_in_one(rank, folder):
+    """Labels that are not finite in one process, and what is left of the fit."""
+    original = DEC._label
+
+    def label(self, rows, check):
+        if rank == 1:
+            raise TrainingDivergedError("not finite")
+        return original(self, rows, check)
+
+    model = DEC(3, shard="auto", checkpoint_dir=folder, **SETTINGS)
+    DEC._label = label
+    try:
+        return message(lambda: model.fit(X)), os.listdir(folder)
+    finally:
+        DEC._label = original
+
+
+def damaged_checkpoint(rank, folder):
+    """A file that is no checkpoint, which only the first process reads."""
+    path = Path(folder) / "damaged"
+    path.mkdir(exist_ok=True)
+    (path / _checkpoints.FILE_NAME).write_bytes(b"no checkpoint")
+    model = DEC(3, shard="auto", checkpoint_dir=path, **SETTINGS)
+    return message(lambda: model.fit(X))
+
+
+def spherical_fails_in_one(rank):
+    """An error of one process while the other waits for its sums."""
+    if rank == 1:
+        ShardedMatrix.sums = lambda *args: 1 / 0
+    return message(lambda: spherical(shard="auto").fit(X))
 
 
 def alone_in_a_group(rank):
@@ -329,6 +371,9 @@ def everything(rank, folder):
         "stored": stored(rank),
         "without seed": without_seed(rank),
         "interrupted": interrupted(rank, folder),
+        "diverges": diverges_in_one(rank, folder),
+        "directories": [directory_of_one(rank, i, folder) for i in (0, 1)],
+        "damaged": damaged_checkpoint(rank, folder),
         "alone": alone_in_a_group(rank),
         "different rows": different_rows(rank),
         "different kinds": different_kinds(rank),
