@@ -12,9 +12,10 @@ from sklearn.utils.validation import check_memory
 
 from skdeepcluster.architectures import DEFAULT_EMBEDDING_SIZE
 from skdeepcluster.deep._checkpointing import open_checkpoints
-from skdeepcluster.deep._inference import EmbeddingMixin, all_rows
+from skdeepcluster.deep._inference import EmbeddingMixin
+from skdeepcluster.deep._input import all_rows
 from skdeepcluster.deep._pretrained import copy_pretrained
-from skdeepcluster.deep._weights import TrainingRows
+from skdeepcluster.deep._training_rows import TrainingRows
 from skdeepcluster.engine import (
     OPTIMIZERS,
     PRECISIONS,

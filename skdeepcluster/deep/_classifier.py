@@ -11,8 +11,9 @@ from sklearn.utils.validation import check_is_fitted
 from skdeepcluster.architectures import DEFAULT_EMBEDDING_SIZE
 from skdeepcluster.deep._base import BaseDeepEstimator
 from skdeepcluster.deep._encoder import Encoder
-from skdeepcluster.deep._inference import check_answers, valid_rows
-from skdeepcluster.deep._weights import TrainingRows
+from skdeepcluster.deep._inference import check_answers
+from skdeepcluster.deep._input import valid_rows
+from skdeepcluster.deep._training_rows import TrainingRows
 from skdeepcluster.engine import group_of
 from skdeepcluster.utils._sklearn import _fit_context
 from skdeepcluster.utils._torch_settings import own_torch_settings

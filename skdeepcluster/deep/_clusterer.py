@@ -18,12 +18,12 @@ from skdeepcluster.deep._inference import (
     check_answers,
     filled,
     labels_or_nan,
-    valid_rows,
 )
+from skdeepcluster.deep._input import valid_rows
 from skdeepcluster.deep._partial_fit import PartialFitMixin
 from skdeepcluster.deep._starts import start_of
+from skdeepcluster.deep._training_rows import TrainingRows
 from skdeepcluster.deep._warm_start import LastFit
-from skdeepcluster.deep._weights import TrainingRows
 from skdeepcluster.engine import group_of, part_of
 from skdeepcluster.metrics._partition import score_partition
 from skdeepcluster.utils._group import ALONE

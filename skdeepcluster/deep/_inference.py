@@ -5,26 +5,20 @@ from __future__ import annotations
 import copy
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from skdeepcluster.deep._input import FLOATS, rows_of, valid_rows
 from skdeepcluster.engine import (
     Compute,
-    SparseRows,
-    StreamedRows,
     blocks_of,
     is_available,
     map_blocks,
     position_free,
 )
-from skdeepcluster.utils._input import read_rows, stored_rows, without_duplicates
-from skdeepcluster.utils._stored import StoredRows, at_once, is_stored
+from skdeepcluster.utils._stored import at_once
 from skdeepcluster.utils._torch_settings import own_torch_settings
-
-_FLOATS = (np.float64, np.float32)
 
 
 class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
@@ -104,7 +98,7 @@ class DecodingMixin:
             Reconstructions in the scale of the training data, in X's dtype.
         """
         check_is_fitted(self)
-        Z = check_array(at_once(X), dtype=list(_FLOATS))
+        Z = check_array(at_once(X), dtype=list(FLOATS))
         if Z.shape[1] != self._n_features_out:
             raise ValueError(
                 f"X has {Z.shape[1]} columns, but the embedding of "
@@ -119,39 +113,6 @@ class DecodingMixin:
         z = torch.from_numpy(np.array(Z)).to(compute.device, compute.dtype)
         decoded = map_blocks(decode, z).cpu().numpy()
         return check_answers(self._scaling.invert(decoded).astype(Z.dtype))
-
-
-def valid_rows(estimator, X, y="no_validation", *, reset=True):
-    """Rows as an array or as CSR without duplicate entries, of floats; and `y`.
-
-    Parameters
-    ----------
-    estimator : BaseEstimator
-    X : {array-like, sparse matrix} of shape (n_samples, n_features)
-    y : array-like of shape (n_samples,), optional
-    reset : bool, default=True
-        Whether the features are noted, or compared with those of the fit.
-
-    Returns
-    -------
-    X : {ndarray, StoredRows, CSR matrix}
-    y : ndarray, where it was passed
-    """
-    if is_stored(X):
-        X = stored_rows(estimator, X, _FLOATS, reset=reset)
-        return X if isinstance(y, str) else (X, _valid_classes(X, y))
-    found = read_rows(estimator, X, y, reset=reset, dtype=list(_FLOATS))
-    X, *rest = found if isinstance(found, tuple) else (found,)
-    X = without_duplicates(X)
-    return (X, *rest) if rest else X
-
-
-def _valid_classes(X, y):
-    """Classes of stored rows, checked as scikit-learn does beside an array."""
-    y = column_or_1d(y, warn=True)
-    assert_all_finite(y, input_name="y")
-    check_consistent_length(X, y)
-    return y
 
 
 def filled(blocks, n_rows, dtype):
@@ -173,19 +134,6 @@ def check_answers(out):
             "them."
         )
     return out
-
-
-def all_rows(X, scaling, compute):
-    """Scaled rows to train on: on the device, or made when they are asked for."""
-    rows = rows_of(X, scaling, compute)
-    in_memory = not sp.issparse(X) and not isinstance(X, StoredRows)
-    return rows[: len(rows)] if in_memory else rows
-
-
-def rows_of(X, scaling, compute):
-    """Rows of X, scaled and put on the device when they are asked for."""
-    kind = SparseRows if sp.issparse(X) else StreamedRows
-    return kind(X, scaling, compute)
 
 
 def labels_or_nan(objective):

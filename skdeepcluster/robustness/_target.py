@@ -13,7 +13,7 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
-from skdeepcluster.deep._inference import rows_of
+from skdeepcluster.deep._input import rows_of
 from skdeepcluster.engine import map_blocks
 from skdeepcluster.objectives import ClusteringObjective
 from skdeepcluster.utils._torch_settings import own_torch_settings

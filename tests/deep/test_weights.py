@@ -6,7 +6,7 @@ from estimators import DEEP, X, Y, answers, each, fresh
 from sklearn.datasets import make_blobs
 
 from skdeepcluster import DEC
-from skdeepcluster.deep._weights import TrainingRows
+from skdeepcluster.deep._training_rows import TrainingRows
 
 each_deep = each(DEEP)
 LARGE, LARGE_Y = make_blobs(90, n_features=4, centers=3, random_state=1)
