@@ -9,12 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skdeepcluster.kmeans._cosine_assignment import own_cosine_distances
 from skdeepcluster.kmeans._cosine_bounds import HamerlyStep
 from skdeepcluster.kmeans._cosine_elkan import ElkanStep
 from skdeepcluster.kmeans._first_variation import local_search
 from skdeepcluster.kmeans._fuzzy import converge_fuzzy, fuzzy_criterion
 from skdeepcluster.kmeans._matrix import Centers, Matrix
 from skdeepcluster.kmeans._mini_batch import MiniBatch, random_batches
+from skdeepcluster.kmeans._rows import CANCELLED, fixed_order_sum
 from skdeepcluster.kmeans._spherical import Assign, Partition, lloyd_step
 
 _LOGGER = logging.getLogger("skdeepcluster")
@@ -218,4 +220,7 @@ def summarise(
         criterion = fuzzy_criterion(partition, fuzziness)
     else:
         criterion = partition.total - float((sums * centers.unit()).sum())
+        if criterion <= CANCELLED * partition.total:
+            distances = own_cosine_distances(matrix, at, centers)
+            criterion = float(fixed_order_sum(distances * partition.weight))
     return max(criterion, 0.0), resultants.numpy(), weights.numpy()
