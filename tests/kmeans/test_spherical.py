@@ -268,11 +268,11 @@ def test_an_empty_cluster_is_refilled_in_a_narrow_cone(form, height, shift):
 
 
 @FORM
-@pytest.mark.parametrize("height", [1e3, 1e5, 1e7])
+@pytest.mark.parametrize("height", [1e5, 1e6, 1e7])
 def test_the_criterion_keeps_its_digits_in_a_narrow_cone(form, height):
     x = narrow_cone(height)
     found = run(x, x[[0, 50, 100]], form)
     middle = x.reshape(3, 50, 3).mean(axis=1, keepdims=True)
     # So far away the squared angle is that of the plane, by the square of the height.
     flat = ((x.reshape(3, 50, 3) - middle) ** 2).sum() / 2 / height**2
-    assert found.criterion == pytest.approx(flat, rel=1e-4)
+    assert found.criterion == pytest.approx(flat, rel=1e-6, abs=0)

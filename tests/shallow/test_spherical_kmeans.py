@@ -276,7 +276,7 @@ def test_zero_weight_leaves_only_zero_rows():
 
 
 @FORM
-@pytest.mark.parametrize("height", [1e3, 1e5, 1e7])
+@pytest.mark.parametrize("height", [1e5, 1e6, 1e7])
 def test_inertia_keeps_its_digits_in_a_narrow_cone(form, height):
     plane = np.random.default_rng(0).normal(size=(150, 2)) * 0.1
     plane += np.repeat([[0.0, 0], [3, 0], [6, 0]], 50, axis=0)
@@ -284,4 +284,4 @@ def test_inertia_keeps_its_digits_in_a_narrow_cone(form, height):
     model = fit(form(x), 3, init=x[[0, 50, 100]])
     middle = plane.reshape(3, 50, 2).mean(axis=1, keepdims=True)
     flat = ((plane.reshape(3, 50, 2) - middle) ** 2).sum() / 2 / height**2
-    assert model.inertia_ == pytest.approx(flat, rel=1e-4)
+    assert model.inertia_ == pytest.approx(flat, rel=1e-6, abs=0)
