@@ -130,12 +130,6 @@ class KernelPartition(MeanPartition):
         masses = self.masses[moved]
         self.norms[moved] = torch.where(masses > 0, squares / masses.square(), 0.0)
 
-    @property
-    def tells_falls(self) -> bool:
-        """Whether the criterion is more than rounding, and its falls mean something."""
-        rounding = len(self.points) * torch.finfo(self.points.kernel.dtype).eps
-        return abs(self.criterion) > rounding * abs(self.points.scatter)
-
     def _between(self) -> float:
         return float(self.norms @ self.masses)
 

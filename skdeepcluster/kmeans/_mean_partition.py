@@ -119,11 +119,6 @@ class MeanPartition(ABC):
         """What the means take from the scatter of the points to leave J."""
 
     @property
-    def tells_falls(self) -> bool:
-        """Whether the criterion is more than rounding, and its falls mean something."""
-        return True
-
-    @property
     def rounding(self) -> float:
         """Changes of the criterion below may be rounding."""
         from_scatter = not self._is_cancelled(self.criterion)
@@ -187,7 +182,7 @@ def converge(partition: MeanPartition, max_iter: int, tol: float) -> None:
     """Run Lloyd's iteration to its fixed point.
 
     It ends when no label changes, or when the criterion falls by at most `tol` times
-    its value, where it is known so well.
+    its value.
 
     Parameters
     ----------
@@ -202,9 +197,8 @@ def converge(partition: MeanPartition, max_iter: int, tol: float) -> None:
         partition.n_iter += 1
         n_changed = partition.relabel(partition.nearest())
         partition.history.append(partition.criterion)
-        least = tol * abs(partition.criterion)
-        stands = partition.tells_falls and before - partition.criterion <= least
-        if not n_changed or stands:
+        fall = before - partition.criterion
+        if not n_changed or fall <= tol * abs(partition.criterion):
             break
 
 
