@@ -32,9 +32,10 @@ ALGORITHMS: dict[str, Callable[[Matrix, Tensor], Assign]] = {
     "elkan": ElkanStep,
 }
 
-
-# Where bounds were measured to save more than keeping them costs.
-_MANY_ROWS, _MANY_CLUSTERS, _MOST_PAIRS = 10_000, 300, 250_000_000
+# Where the bounds of "hamerly" were measured to save more than keeping them costs,
+_MANY_ROWS, _MANY_ROWS_PER_CLUSTER, _MANY_PRODUCTS = 10_000, 1000, 10_000
+# and those of "elkan", which keeps a number for each pair of row and cluster.
+_MANY_CLUSTERS, _PRODUCTS_OF_ELKAN, _MOST_PAIRS = 300, 30_000, 250_000_000
 
 
 def choose_algorithm(name: str, matrix: Matrix, n_clusters: int) -> str:
@@ -45,10 +46,11 @@ def choose_algorithm(name: str, matrix: Matrix, n_clusters: int) -> str:
     elsewhere = matrix.device.type != "cpu" or matrix.precision == "bfloat16"
     if n < _MANY_ROWS or elsewhere:
         return "lloyd"
-    pairs = n * n_clusters
-    if n_clusters >= _MANY_CLUSTERS and products >= 30_000 and pairs <= _MOST_PAIRS:
+    many = n_clusters >= _MANY_CLUSTERS and products >= _PRODUCTS_OF_ELKAN
+    if many and n * n_clusters <= _MOST_PAIRS:
         return "elkan"
-    return "hamerly" if n >= 1000 * n_clusters or products >= 10_000 else "lloyd"
+    few_clusters = n >= _MANY_ROWS_PER_CLUSTER * n_clusters
+    return "hamerly" if few_clusters or products >= _MANY_PRODUCTS else "lloyd"
 
 
 def spherical_kmeans(

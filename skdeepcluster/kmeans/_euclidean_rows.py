@@ -262,9 +262,6 @@ class SparseRows:
         return distances
 
 
-Rows = DenseRows | SparseRows
-
-
 def as_rows(
     x: np.ndarray | sp.csr_matrix, device: torch.device | str = "cpu"
 ) -> DenseRows | SparseRows:

@@ -59,7 +59,7 @@ class Partition:
     criterion: float = torch.inf
     n_iter: int = 0
     reduce: Reduce = identity
-    _recompute: bool = True
+    _recompute: bool = field(init=False, default=True)
 
     def __post_init__(self) -> None:
         self.labels = torch.full((len(self.matrix),), -1, dtype=torch.int64)
