@@ -55,6 +55,7 @@ def path_integral_partition(
         raise ValueError(f"n_samples={len(X)} should be >= n_clusters={n_clusters}.")
     if len(X) <= max(n_clusters, 2):
         return np.arange(len(X)) % n_clusters
+    X = _near_one(X)
     n_neighbors = min(n_neighbors, len(X) - 1)
     walk, nearest = neighbor_walk(X, n_neighbors)
     groups = _nearest_groups(nearest, n_clusters)
@@ -62,6 +63,12 @@ def path_integral_partition(
     merges = path_integral_linkage(walk, groups)
     cut = cut_tree(merges, np.bincount(groups), n_clusters, min_size)
     return _completed(X, cut[groups], n_clusters)
+
+
+def _near_one(X: NDArray) -> NDArray:
+    """Rows times a power of two, exactly: no square overflows, and not all vanish."""
+    _, exponent = np.frexp(np.abs(X).max())
+    return np.ldexp(X, -exponent)
 
 
 def _nearest_groups(nearest: NDArray, n_clusters: int) -> NDArray:

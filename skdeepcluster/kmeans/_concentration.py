@@ -189,8 +189,9 @@ def _series(kappa: np.ndarray, parameter: float) -> np.ndarray:
     """Confluent hypergeometric limit function 0F1(parameter; kappa**2 / 4), less 1."""
     j = np.arange(1, _SERIES_TERMS + 1)
     factors = kappa[:, None] ** 2 / 4 / (j * (parameter + j - 1))
-    # The smallest terms first.
-    return np.cumprod(factors, axis=1)[:, ::-1].sum(axis=1)
+    # The smallest terms first; the last ones vanish, as they may.
+    with np.errstate(under="ignore"):
+        return np.cumprod(factors, axis=1)[:, ::-1].sum(axis=1)
 
 
 def _expanded(kappa: np.ndarray, order: float) -> np.ndarray:

@@ -94,19 +94,25 @@ class HamerlyStep:
     def __call__(self, centers: Centers) -> tuple[Tensor, Tensor]:
         """Labels of all rows and their products with their centres."""
         turns = self._turns(centers)
-        if turns is not None and self._bounded:
-            self._loosen(turns)
-            active = self._active()
-            if len(active) < self.most_active * len(self.matrix):
-                self._bound(active, centers)
-                return self._labels.clone(), self._products(centers)
-        self._bounded = turns is not None and self._is_calm(turns)
+        self._bounded = turns is not None and self._update_bounds(turns, centers)
         if self._bounded:
-            self._bound_all(centers)
             return self._labels.clone(), self._products(centers)
         self._labels, products = nearest_by_cosine(self.matrix, centers)
         self.n_products += len(self.matrix) * len(centers)
         return self._labels.clone(), products
+
+    def _update_bounds(self, turns: Tensor, centers: Centers) -> bool:
+        """Label all rows by bounds and bound them again, if bounds are worth it."""
+        if self._bounded:
+            self._loosen(turns)
+            active = self._active()
+            if len(active) < self.most_active * len(self.matrix):
+                self._bound(active, centers)
+                return True
+        if self._is_calm(turns):
+            self._bound_all(centers)
+            return True
+        return False
 
     def _is_calm(self, turns: Tensor) -> bool:
         """Whether bounds taken now would last."""

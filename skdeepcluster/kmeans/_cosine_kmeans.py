@@ -9,12 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skdeepcluster.kmeans._cosine_assignment import own_cosine_distances
 from skdeepcluster.kmeans._cosine_bounds import HamerlyStep
 from skdeepcluster.kmeans._cosine_elkan import ElkanStep
 from skdeepcluster.kmeans._first_variation import local_search
 from skdeepcluster.kmeans._fuzzy import converge_fuzzy, fuzzy_criterion
 from skdeepcluster.kmeans._matrix import Centers, Matrix
 from skdeepcluster.kmeans._mini_batch import MiniBatch, random_batches
+from skdeepcluster.kmeans._rows import CANCELLED, fixed_order_sum
 from skdeepcluster.kmeans._spherical import Assign, Partition, lloyd_step
 
 _LOGGER = logging.getLogger("skdeepcluster")
@@ -30,9 +32,10 @@ ALGORITHMS: dict[str, Callable[[Matrix, Tensor], Assign]] = {
     "elkan": ElkanStep,
 }
 
-
-# Where bounds were measured to save more than keeping them costs.
-_MANY_ROWS, _MANY_CLUSTERS, _MOST_PAIRS = 10_000, 300, 250_000_000
+# Where the bounds of "hamerly" were measured to save more than keeping them costs,
+_MANY_ROWS, _MANY_ROWS_PER_CLUSTER, _MANY_PRODUCTS = 10_000, 1000, 10_000
+# and those of "elkan", which keeps a number for each pair of row and cluster.
+_MANY_CLUSTERS, _PRODUCTS_OF_ELKAN, _MOST_PAIRS = 300, 30_000, 250_000_000
 
 
 def choose_algorithm(name: str, matrix: Matrix, n_clusters: int) -> str:
@@ -43,10 +46,11 @@ def choose_algorithm(name: str, matrix: Matrix, n_clusters: int) -> str:
     elsewhere = matrix.device.type != "cpu" or matrix.precision == "bfloat16"
     if n < _MANY_ROWS or elsewhere:
         return "lloyd"
-    pairs = n * n_clusters
-    if n_clusters >= _MANY_CLUSTERS and products >= 30_000 and pairs <= _MOST_PAIRS:
+    many = n_clusters >= _MANY_CLUSTERS and products >= _PRODUCTS_OF_ELKAN
+    if many and n * n_clusters <= _MOST_PAIRS:
         return "elkan"
-    return "hamerly" if n >= 1000 * n_clusters or products >= 10_000 else "lloyd"
+    few_clusters = n >= _MANY_ROWS_PER_CLUSTER * n_clusters
+    return "hamerly" if few_clusters or products >= _MANY_PRODUCTS else "lloyd"
 
 
 def spherical_kmeans(
@@ -218,4 +222,7 @@ def summarise(
         criterion = fuzzy_criterion(partition, fuzziness)
     else:
         criterion = partition.total - float((sums * centers.unit()).sum())
+        if criterion <= CANCELLED * partition.total:
+            distances = own_cosine_distances(matrix, at, centers)
+            criterion = float(fixed_order_sum(distances * partition.weight))
     return max(criterion, 0.0), resultants.numpy(), weights.numpy()

@@ -17,9 +17,10 @@ from skdeepcluster.kmeans._cosine_assignment import cosine_blocks
 from skdeepcluster.kmeans._matrix import Centers, Matrix
 from skdeepcluster.kmeans._seeding import draw_rows, first_smallest
 
+# Of so narrow a cone of rows float32 hardly tells the directions apart.
+NARROW = 1e-3
 # Cosine distances below are what rounding leaves of zero.
-_NARROW = 1e-3
-_SAME_DIRECTION = {torch.float32: 2e-6, torch.float64: 1e-14}
+SAME_DIRECTION = {torch.float32: 2e-6, torch.float64: 1e-14}
 
 
 class Seeding:
@@ -69,8 +70,7 @@ class Seeding:
         n_trials = 2 + int(math.log(n_clusters))
         chosen = self._draw(self.weight, 1)
         closest = self._distances(chosen)[:, 0]
-        if float(closest.mean()) < _NARROW and self.matrix.dtype == torch.float32:
-            # So narrow a cone of rows that float32 hardly tells their directions apart.
+        if float(closest.mean()) < NARROW and self.matrix.dtype == torch.float32:
             self.matrix = self.matrix.as_double()
             closest = self._distances(chosen)[:, 0]
         for _ in range(1, n_clusters):
@@ -134,7 +134,7 @@ class Seeding:
         for rows, cosines in cosine_blocks(matrix.own, centers):
             own[rows] -= cosines
         distances = matrix.of_all(own)
-        return distances.masked_fill_(distances < _SAME_DIRECTION[matrix.dtype], 0)
+        return distances.masked_fill_(distances < SAME_DIRECTION[matrix.dtype], 0)
 
     def _draw(self, mass: Tensor, size: int) -> Tensor:
         """Draw rows, with replacement, in proportion to their mass."""
@@ -158,4 +158,4 @@ class Seeding:
         first = torch.zeros_like(chosen)
         products = self.matrix.exact_products(chosen, first, self._centers(drawn))
         distances = 1 - products / self.matrix.norms[chosen]
-        return bool((distances < _SAME_DIRECTION[self.matrix.dtype]).any())
+        return bool((distances < SAME_DIRECTION[self.matrix.dtype]).any())

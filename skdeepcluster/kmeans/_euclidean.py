@@ -114,11 +114,10 @@ class EuclideanPartition(MeanPartition):
         # With no row left to give, a centre stays where it was.
         self.centers = torch.where(masses > 0, sums / masses, self.centers)
 
-    def _within(self) -> float:
-        # What lies between the clusters, seen from the mean: no digits cancel for data
-        # far from the origin, and no pass over the rows is needed.
-        between = (self.centers - self.points.mean).square().sum(1) @ self.masses
-        return max(self.points.scatter - float(between), 0.0)
+    def _between(self) -> float:
+        # Seen from the mean, so that data far from the origin cost no digits.
+        seen = self.centers - self.points.mean
+        return min(float(seen.square().sum(1) @ self.masses), self.points.scatter)
 
 
 class DenseRowVisitor:

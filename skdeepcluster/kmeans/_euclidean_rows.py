@@ -21,15 +21,13 @@ from skdeepcluster.kmeans._assignment import (
     sums_by_label,
 )
 from skdeepcluster.kmeans._dense_matrix import own_memory
-from skdeepcluster.kmeans._rows import row_blocks
+from skdeepcluster.kmeans._rows import CANCELLED, row_blocks
 from skdeepcluster.kmeans._seeding import distances_to, potentials
 from skdeepcluster.kmeans._twins import first_twins
 from skdeepcluster.utils._input import without_zeros
 from skdeepcluster.utils._stored import is_mapped
 
 _EPSILON = torch.finfo(torch.float64).eps
-# Squared distances below this part of the squared norms have lost half their digits.
-_CANCELLED = 1e-8
 
 
 @dataclass(frozen=True, eq=False)
@@ -255,16 +253,13 @@ class SparseRows:
     ) -> Tensor:
         """Squared distances, those that cancelled from differences."""
         distances = reduced + self._squares
-        lost = distances <= _CANCELLED * (self._squares + norms)
+        lost = distances <= CANCELLED * (self._squares + norms)
         lost = lost.nonzero().squeeze(1)
         for part in row_blocks(len(lost), self.shape[1]):
             rows = lost[part]
             differences = self.gather(rows) - centers[labels[rows]]
             distances[rows] = differences.square().sum(1)
         return distances
-
-
-Rows = DenseRows | SparseRows
 
 
 def as_rows(

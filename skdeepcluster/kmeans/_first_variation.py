@@ -95,9 +95,12 @@ def improve(partition: Partition, chain_length: int, tol: float) -> bool:
         return False
     least = max(tol * partition.criterion, _ROUNDING * partition.total)
     swept = False
-    delta = _best_deltas(partition)
-    while _take(partition, _Sweep(partition).run(_near_gain(delta)), least):
-        swept, delta = True, _best_deltas(partition)
+    while True:
+        delta = _best_deltas(partition)
+        found = _Sweep(partition).run(_near_gain(delta))
+        if not _take(partition, found, least):
+            break
+        swept = True
     return swept or _take(partition, _chain(partition, delta, chain_length), least)
 
 

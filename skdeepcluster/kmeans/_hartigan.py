@@ -31,8 +31,6 @@ _LEAST_VISITED = 512
 _MOST_VISITED = 4096
 # Visits go on while the last round gave this part of the gain before it.
 _WORTH_A_ROUND = 0.1
-# Gains below this part of the total scatter may be rounding.
-_ROUNDING = 1e-12
 
 
 def hartigan(partition: MeanPartition, max_iter: int, tol: float) -> None:
@@ -75,12 +73,11 @@ def improve(partition: MeanPartition, tol: float) -> bool:
     """
     if partition.n_clusters < 2:
         return False
-    least = _ROUNDING * abs(partition.points.scatter)
     improved = False
     while True:
         points = MovingPoints(partition)
         gain = points.settle(points.candidates())
-        wanted = max(tol * abs(partition.criterion), least)
+        wanted = max(tol * abs(partition.criterion), partition.rounding)
         if not gain > wanted or not _take(partition, points.all_labels()):
             return improved
         improved = True

@@ -130,8 +130,8 @@ class KernelPartition(MeanPartition):
         masses = self.masses[moved]
         self.norms[moved] = torch.where(masses > 0, squares / masses.square(), 0.0)
 
-    def _within(self) -> float:
-        return self.points.scatter - float(self.norms @ self.masses)
+    def _between(self) -> float:
+        return float(self.norms @ self.masses)
 
 
 class KernelVisitor:

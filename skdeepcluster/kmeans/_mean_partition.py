@@ -20,10 +20,14 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from skdeepcluster.kmeans._rows import CANCELLED, fixed_order_sum
+
 _LOGGER = logging.getLogger("skdeepcluster")
 
 # Starts whose criteria differ by rounding are equally good: the first is taken.
 _SAME_CRITERION = 1e-9
+# Changes of a criterion below this part of it may be rounding.
+_ROUNDING = 1e-12
 
 
 class Points(Protocol):
@@ -111,8 +115,27 @@ class MeanPartition(ABC):
         """Move the means to those of `labels` and `masses`; `before` were others."""
 
     @abstractmethod
+    def _between(self) -> float:
+        """What the means take from the scatter of the points to leave J."""
+
+    @property
+    def rounding(self) -> float:
+        """Changes of the criterion below may be rounding."""
+        from_scatter = not self._is_cancelled(self.criterion)
+        return _ROUNDING * abs(self.points.scatter if from_scatter else self.criterion)
+
     def _within(self) -> float:
         """J of labels and means."""
+        # No pass over the points is needed, unless most digits have cancelled, as where
+        # one point lies so far away that the scatter is all its own.
+        within = float(self.points.scatter - self._between())
+        if not self._is_cancelled(within):
+            return within
+        distances = self._own_distances(self.labels)
+        return float(fixed_order_sum(distances * self.points.weight))
+
+    def _is_cancelled(self, criterion: float) -> bool:
+        return abs(criterion) <= CANCELLED * abs(self.points.scatter)
 
     def relabel(self, labels: Tensor) -> int:
         """Take new labels and their means; returns how many labels changed.

@@ -10,9 +10,6 @@ from torch import Tensor
 from skdeepcluster.kmeans._cosine_assignment import label_block
 from skdeepcluster.kmeans._matrix import Centers, Matrix
 
-# Rows that are read together; far apart ones of a mapped file would take a read each.
-_RUN_ROWS = 64
-
 
 class MiniBatch:
     r"""Centres of the rows seen so far.
@@ -102,7 +99,7 @@ class MiniBatch:
 
 
 def random_batches(
-    n_rows: int, batch_size: int, generator: torch.Generator, run_rows: int = _RUN_ROWS
+    n_rows: int, batch_size: int, generator: torch.Generator, run_rows: int
 ) -> Iterator[Tensor]:
     """Batches of one pass over the rows: random runs of neighbouring rows, mixed.
 

@@ -11,6 +11,8 @@ _BLOCK_ELEMENTS = 2**19
 _BLOCK_ROWS = 2**13
 # Of an accelerator, which has far more to do at a time before it outweighs the launch.
 _DEVICE_BLOCK_ELEMENTS = 2**22
+# Differences below this part of what was subtracted have lost half their digits.
+CANCELLED = 1e-8
 
 
 def row_blocks(

@@ -16,16 +16,18 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from skdeepcluster.kmeans._cosine_assignment import nearest_by_cosine
+from skdeepcluster.kmeans._cosine_assignment import (
+    nearest_by_cosine,
+    own_cosine_distances,
+)
 from skdeepcluster.kmeans._cosine_centers import cancelled
+from skdeepcluster.kmeans._cosine_seeding import NARROW, SAME_DIRECTION
 from skdeepcluster.kmeans._matrix import Centers, Matrix
-from skdeepcluster.kmeans._rows import fixed_order_sum
+from skdeepcluster.kmeans._rows import CANCELLED, fixed_order_sum
 from skdeepcluster.utils._reduce import Reduce, identity
 
 # Of more changed rows all sums are taken anew: that reads the rows in order.
 _FEW_CHANGED = 0.25
-# Cosines nearer to each other differ by rounding.
-_SAME = 2e-6
 # Length of a direction that stands for a sum of zero; its square is not zero.
 _NO_SUM = 1e-150
 
@@ -57,7 +59,7 @@ class Partition:
     criterion: float = torch.inf
     n_iter: int = 0
     reduce: Reduce = identity
-    _recompute: bool = True
+    _recompute: bool = field(init=False, default=True)
 
     def __post_init__(self) -> None:
         self.labels = torch.full((len(self.matrix),), -1, dtype=torch.int64)
@@ -81,8 +83,16 @@ class Partition:
         if n_changed:
             self._move(changed, labels)
         self.labels = labels
-        self.criterion = self.total - float(fixed_order_sum(self.centers.norms))
+        self.criterion = self._within()
         return n_changed
+
+    def _within(self) -> float:
+        """Phi of labels and centres, as far as they belong together."""
+        within = self.total - float(fixed_order_sum(self.centers.norms))
+        if within > CANCELLED * self.total:
+            return within
+        distances = own_cosine_distances(self.matrix, self.labels, self.centers)
+        return float(self.reduce(fixed_order_sum(distances * self.weight)))
 
     def _move(self, changed: Tensor, labels: Tensor) -> None:
         few = len(changed) <= _FEW_CHANGED * len(labels)
@@ -113,19 +123,33 @@ class Partition:
         A cluster of one direction gives none: it would only trade places with the empty
         one, for ever, where there are fewer directions than clusters.
         """
-        labels = labels.clone()
         heavy = self.weight > 0
-        cosines = products.to(torch.float64) / self.matrix.norms
-        cosines[~heavy] = torch.inf
-        while empty and float(cosines.min()) < 1 - _SAME:
-            farthest = self._first_of(cosines <= cosines.min() + _SAME)
+        cosines, same = self._own_cosines(labels, products)
+        labels = labels.clone()
+        while empty and float(cosines.min()) < 1 - same:
+            farthest = self._first_of(cosines <= cosines.min() + same)
             donors = (heavy & (labels == labels[farthest])).nonzero().squeeze(1)
-            twins = donors[self._cosines_with(farthest, donors) >= 1 - _SAME]
+            twins = donors[self._cosines_with(farthest, donors) >= 1 - same]
             cosines[twins] = cosines[farthest] = torch.inf
             if len(twins) < len(donors):
                 labels[twins] = empty[0]
                 empty = empty[1:]
         return labels
+
+    def _own_cosines(self, labels: Tensor, products: Tensor) -> tuple[Tensor, float]:
+        """Cosines of rows with their centres, and how much rounding makes them differ.
+
+        Infinite for rows without weight.
+        """
+        light = self.weight == 0
+        cosines = products.to(torch.float64) / self.matrix.norms
+        cosines[light] = torch.inf
+        if float(cosines.min()) < 1 - NARROW:
+            return cosines, SAME_DIRECTION[torch.float32]
+        every = torch.arange(len(labels))
+        products = self.matrix.exact_products(every, labels, self.centers)
+        cosines = (products / self.matrix.norms).masked_fill_(light, torch.inf)
+        return cosines, SAME_DIRECTION[torch.float64]
 
     def _first_of(self, ties: Tensor) -> int:
         """One of several rows, whatever their order in the data."""

@@ -100,10 +100,12 @@ class KernelKMeans(KernelMeans):
         Y, from `labels_`.
     dual_coef_ : CSR matrix of shape (n_clusters, n_samples)
         The means as combinations of training rows in the space of the kernel: the
-        weights of a cluster's rows, divided by their sum. Clusters without a training
-        row come last, with the mean of the first.
+        weights of a cluster's rows, divided by their sum. They are those of the last
+        iteration: where `max_iter` ends the run, `labels_` are the nearest of them, and
+        may have moved on. Clusters without a training row come last, with the mean of
+        the first.
     inertia_ : float
-        The objective.
+        The objective of `labels_` and these means.
     objective_history_ : list of float
         The objective of the start, and after each iteration and each pass of moves. It
         never rises where the kernel is positive semi-definite.
@@ -241,9 +243,10 @@ class KernelKMeans(KernelMeans):
         reduced = self._reduced(self._blocks(X).split(kernel.numpy()))
         # The last means may lose a cluster that the last partition had.
         order, self.labels_, counts = used_first(reduced.argmin(1), self.n_clusters)
+        squares = found.points.squares.cpu().numpy()
+        self.inertia_ = float((weight * (squares + reduced.min(1))).sum())
         self.dual_coef_ = self.dual_coef_[order]
         self._norms = self._norms[order]
-        self.inertia_ = found.criterion
         self.objective_history_ = found.history
         self.n_iter_ = found.n_iter
         self._n_features_out = self.n_clusters

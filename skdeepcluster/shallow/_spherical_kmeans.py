@@ -14,6 +14,7 @@ from skdeepcluster.kmeans import (
 )
 from skdeepcluster.shallow._base import BaseDirectionalEstimator, answer_dtype
 from skdeepcluster.shallow._cosine_inference import CosineClusterer
+from skdeepcluster.shallow._hard_memberships import used_first
 from skdeepcluster.shallow._mini_batches import MiniBatchMixin
 from skdeepcluster.shallow._starts import METHODS, number_of_starts
 from skdeepcluster.utils._docstring import shared_docstring
@@ -264,10 +265,8 @@ class SphericalKMeans(MiniBatchMixin, CosineClusterer):
         """Set the fitted attributes from the directions of the centres."""
         self._set_centers(directions, answer_dtype(X))
         labels = self._label(X, matrix)
-        counts = np.bincount(labels, minlength=self.n_clusters)
-        order = np.argsort(counts == 0, kind="stable")
+        order, self.labels_, counts = used_first(labels, self.n_clusters)
         self._set_centers(self.cluster_centers_[order], answer_dtype(X))
-        self.labels_ = np.argsort(order)[labels].astype(np.int32)
         self._summarise(matrix, weight, found)
         self._warn_of_empty(counts)
 

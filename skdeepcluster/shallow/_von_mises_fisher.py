@@ -15,6 +15,7 @@ from skdeepcluster.kmeans._unit_blocks import unit_blocks
 from skdeepcluster.kmeans._vmf_estimation import MixtureModel, fit_mixture
 from skdeepcluster.shallow._base import BaseDirectionalEstimator
 from skdeepcluster.shallow._directional_mixture import DirectionalMixture
+from skdeepcluster.shallow._hard_memberships import used_first
 from skdeepcluster.shallow._starts import number_of_starts, starts
 from skdeepcluster.utils._docstring import shared_docstring
 from skdeepcluster.utils._sklearn import Interval, StrOptions, _fit_context
@@ -229,8 +230,7 @@ class VonMisesFisherMixture(DirectionalMixture):
         """Set the fitted attributes."""
         self._set_parameters(found.parameters)
         self.labels_ = self._label(X, matrix)
-        counts = np.bincount(self.labels_, minlength=self.n_components)
-        order = np.argsort(counts == 0, kind="stable")
+        order, _, counts = used_first(self.labels_, self.n_components)
         if (np.diff(order) < 0).any():
             self._set_parameters(found.parameters.reordered(order))
             self.labels_ = self._label(X, matrix)

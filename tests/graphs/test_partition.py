@@ -86,3 +86,10 @@ def test_refused(rows, n_clusters, match):
 def test_rows_that_are_not_finite_are_refused():
     with pytest.raises(ValueError, match="NaN"):
         path_integral_partition(np.full((5, 2), np.nan), 2)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-200, 1e154, 1e300])
+def test_the_scale_changes_nothing(scale):
+    X, _ = make_blobs([100, 60, 40], random_state=4, cluster_std=2.0)
+    expected = path_integral_partition(X, 3)
+    np.testing.assert_array_equal(path_integral_partition(X * scale, 3), expected)

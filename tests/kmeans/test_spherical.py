@@ -249,3 +249,30 @@ def test_two_threads_give_the_same_bits(form):
     assert torch.equal(found[0].labels, found[1].labels)
     assert torch.equal(found[0].centers.unit(), found[1].centers.unit())
     assert found[0].criterion == found[1].criterion
+
+
+def narrow_cone(height):
+    """Three blobs in the plane, seen from far below."""
+    spread = np.random.default_rng(0).normal(size=(150, 2)) * 0.1
+    plane = spread + np.repeat([[0.0, 0], [3, 0], [6, 0]], 50, axis=0)
+    return np.column_stack([plane, np.full(150, height)])
+
+
+@FORM
+@pytest.mark.parametrize("height", [1e3, 1e4, 1e5])
+@pytest.mark.parametrize("shift", [0, 30, 60, 120])
+def test_an_empty_cluster_is_refilled_in_a_narrow_cone(form, height, shift):
+    x = narrow_cone(height)
+    found = run(np.roll(x, -shift, axis=0), np.stack([x[0], x[60], -x[0]]), form)
+    assert torch.bincount(found.labels).tolist() == [50, 50, 50]
+
+
+@FORM
+@pytest.mark.parametrize("height", [1e5, 1e6, 1e7])
+def test_the_criterion_keeps_its_digits_in_a_narrow_cone(form, height):
+    x = narrow_cone(height)
+    found = run(x, x[[0, 50, 100]], form)
+    middle = x.reshape(3, 50, 3).mean(axis=1, keepdims=True)
+    # So far away the squared angle is that of the plane, by the square of the height.
+    flat = ((x.reshape(3, 50, 3) - middle) ** 2).sum() / 2 / height**2
+    assert found.criterion == pytest.approx(flat, rel=1e-6, abs=0)

@@ -294,3 +294,15 @@ def test_a_kernel_of_ones_own_of_sparse_rows():
 def test_sums_that_overflow_are_an_error(size, precision, kernel):
     with pytest.raises(ValueError, match="(overflow float|should be finite).*scale X"):
         fit(size * X, precision=precision, kernel=kernel)
+
+
+@SOLVER
+@pytest.mark.parametrize("max_iter", [1, 2, 300])
+def test_inertia_is_that_of_the_labels(solver, max_iter):
+    """Also where the run ends before its last labels have moved the means."""
+    rows = np.random.RandomState(0).normal(size=(200, 2))
+    weight = np.random.RandomState(1).randint(1, 4, size=200)
+    settings = {"init": "random", "n_init": 1, "max_iter": max_iter, "solver": solver}
+    model = fit(rows, 5, sample_weight=weight, **settings)
+    own = model.transform(rows)[np.arange(200), model.labels_]
+    assert model.inertia_ == pytest.approx((weight * own**2).sum(), rel=1e-9)

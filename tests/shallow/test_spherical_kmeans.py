@@ -273,3 +273,15 @@ def test_zero_weight_leaves_only_zero_rows():
     weight = np.r_[np.zeros(5), np.ones(3)]
     with pytest.raises(ValueError, match="not zero and has a positive weight"):
         fit(x, 2, sample_weight=weight)
+
+
+@FORM
+@pytest.mark.parametrize("height", [1e5, 1e6, 1e7])
+def test_inertia_keeps_its_digits_in_a_narrow_cone(form, height):
+    plane = np.random.default_rng(0).normal(size=(150, 2)) * 0.1
+    plane += np.repeat([[0.0, 0], [3, 0], [6, 0]], 50, axis=0)
+    x = np.column_stack([plane, np.full(150, height)])
+    model = fit(form(x), 3, init=x[[0, 50, 100]])
+    middle = plane.reshape(3, 50, 2).mean(axis=1, keepdims=True)
+    flat = ((plane.reshape(3, 50, 2) - middle) ** 2).sum() / 2 / height**2
+    assert model.inertia_ == pytest.approx(flat, rel=1e-6, abs=0)

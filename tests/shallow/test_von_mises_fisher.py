@@ -331,3 +331,11 @@ def test_verbose_shows_starts(caplog):
         fit(n_init=2, verbose=1)
     shown = [r.message for r in caplog.records if "log-likelihood" in r.message]
     assert len(shown) == 2
+
+
+def test_numpy_may_raise_where_numbers_vanish():
+    X = np.random.default_rng(0).normal(size=(60, 5))
+    expected = VonMisesFisherMixture(2, random_state=0).fit(X)
+    with np.errstate(all="raise"):
+        model = VonMisesFisherMixture(2, random_state=0).fit(X)
+        np.testing.assert_array_equal(model.predict_proba(X), expected.predict_proba(X))
