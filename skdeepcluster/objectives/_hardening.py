@@ -119,7 +119,7 @@ class Hardening(ClusteringObjective):
     Analysis", ICML 2016.
     """
 
-    #: The nearest centre is also the most probable one.
+    #: No centre is more probable than the nearest one.
     takes_nearest = True
 
     def __init__(self, n_clusters: int, alpha: float = 1.0, n_init: int = 20) -> None:
