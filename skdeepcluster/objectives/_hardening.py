@@ -42,10 +42,25 @@ def student_t_log_q(z: Tensor, centers: Tensor, alpha: float = 1.0) -> Tensor:
     Returns
     -------
     log_q : Tensor of shape (n, k)
+
+    Raises
+    ------
+    ValueError
+        If `alpha` is greater than every number of the dtype of `z`.
     """
+    numbers = torch.finfo(z.dtype)
+    if alpha > numbers.max:
+        raise ValueError(
+            f"The 'alpha' parameter must be at most {numbers.max:.3g}, the largest "
+            f"number of {z.dtype}. Got {alpha!r} instead."
+        )
     squared = squared_distances(z, centers)
-    kernel = -(alpha + 1) / 2 * torch.log1p(squared / alpha)
-    return kernel.log_softmax(dim=1)
+    if alpha < numbers.tiny**0.5:
+        # The quotient would overflow; of its logarithm, what all have cancels.
+        log = torch.log(squared + max(alpha, numbers.tiny))
+    else:
+        log = torch.log1p(squared / alpha)
+    return (-(alpha + 1) / 2 * log).log_softmax(dim=1)
 
 
 def target_distribution(
