@@ -35,6 +35,7 @@ from skdeepcluster.engine import (
     embedding_size_of,
     label_change,
     memory_errors,
+    set_dropout_generator,
     verbosity,
 )
 from skdeepcluster.utils._group import SHARDS
@@ -273,5 +274,6 @@ class BaseDeepEstimator(
 def _on_host(module):
     """Detached copy for keeping: on the CPU, in evaluation mode, without gradients."""
     kept = copy.deepcopy(module).cpu().eval()
+    set_dropout_generator(kept, None)  # that of the fit, where it still runs
     kept.zero_grad(set_to_none=True)
     return kept.requires_grad_(False)

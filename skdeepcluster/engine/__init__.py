@@ -40,6 +40,7 @@ from skdeepcluster.engine._pretraining import (
     Pretraining,
     PretrainingCache,
 )
+from skdeepcluster.engine._progress import set_dropout_generator
 from skdeepcluster.engine._random import RandomStreams
 from skdeepcluster.engine._rows import Rows, SparseRows, StreamedRows
 from skdeepcluster.engine._scaling import DataScaleWarning, Scaling
@@ -92,5 +93,6 @@ __all__ = [
     "part_of",
     "position_free",
     "reuse_host_memory",
+    "set_dropout_generator",
     "verbosity",
 ]
