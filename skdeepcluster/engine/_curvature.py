@@ -227,7 +227,8 @@ class _SparseSample:
     """
 
     def __init__(self, x: SparseRows, every: slice, weight: Tensor | None) -> None:
-        self.sparse = x.uncentred()[every].astype(np.float64)
+        # As in `uncentred`, which copies all rows.
+        self.sparse = (x.X[every] / x.scaling.factor).astype(np.float64)
         self.shift = x.shift.cpu().double().numpy()
         n_rows = self.sparse.shape[0]
         self.weight = np.ones(n_rows) if weight is None else weight.numpy()

@@ -1,12 +1,14 @@
 """Rows that are made dense when they are asked for."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
 
 from skdeepcluster.engine import Compute, Scaling, SparseRows
-from skdeepcluster.engine._curvature import largest_eigenvalue
+from skdeepcluster.engine._curvature import _SparseSample, largest_eigenvalue
 
 
 def sparse(n=40, d=7, dtype=np.float64, seed=0):
@@ -83,6 +85,21 @@ def test_overflow_is_refused():
     )
     with pytest.raises(ValueError, match="overflow float32 once scaled"):
         rows[:2]
+
+
+def test_curvature_of_sparse_rows_copies_those_that_it_looks_at():
+    X = sp.random_array((40_000, 20), density=0.5, rng=0).tocsr()
+    rows = SparseRows(X, Scaling.fit(X), Compute.resolve("cpu", "float32"))
+    sample = _SparseSample(rows, slice(3, None, 20), None).sparse
+    expected = rows.uncentred()[3::20].astype(np.float64)
+    np.testing.assert_array_equal(sample.toarray(), expected.toarray())
+    tracemalloc.start()
+    try:
+        largest_eigenvalue(rows)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < X.data.nbytes / 2
 
 
 @pytest.mark.parametrize("weighted", [False, True])
