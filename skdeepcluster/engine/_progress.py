@@ -12,11 +12,7 @@ from torch.optim import Optimizer
 from skdeepcluster.architectures import GeneratorDropout
 from skdeepcluster.engine._batches import shuffled_batches
 from skdeepcluster.engine._callbacks import EpochReporter
-from skdeepcluster.engine._curvature import (
-    least_share_of,
-    limited_to,
-    relative_to,
-)
+from skdeepcluster.engine._curvature import DataCurvature, least_share_of
 from skdeepcluster.engine._losses import BatchLosses, factors_at
 from skdeepcluster.engine._net import PhaseNet, TrainingDivergedError
 from skdeepcluster.engine._phases import (
@@ -221,16 +217,21 @@ class PhaseProgress:
         return spec.build(parameters, exempt)
 
     def _optimizer(self) -> OptimizerSpec:
-        trainer, spec = self.trainer, self.phase.optimizer
-        x, weight, shard = trainer.x, trainer.own_weight, trainer.shard
-        least, size = least_share_of(trainer.network), trainer.batch_size
-        if self.phase.rate == "relative":
-            return relative_to(x, spec, weight, shard, least, size)
-        if self.phase.rate != "limited":
-            return spec
-        factors = factors_at(self.phase, self.phase.epochs)
-        steepness = sum(w * o.steepness(x.shape[1]) for o, w in factors.items())
-        return limited_to(x, spec, steepness, weight, shard, least, size)
+        trainer, phase = self.trainer, self.phase
+        curvature = DataCurvature(
+            trainer.x,
+            trainer.batch_size,
+            trainer.own_weight,
+            trainer.shard,
+            least_share_of(trainer.network),
+        )
+        if phase.rate == "relative":
+            return curvature.relative(phase.optimizer)
+        if phase.rate != "limited":
+            return phase.optimizer
+        n_features, factors = trainer.x.shape[1], factors_at(phase, phase.epochs)
+        steepness = sum(w * o.steepness(n_features) for o, w in factors.items())
+        return curvature.limited(phase.optimizer, steepness)
 
     def _snapshot(self) -> Callable[[], dict[str, Any]] | None:
         objective, snapshot = self.phase.model, self.trainer.snapshot
