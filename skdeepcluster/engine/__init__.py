@@ -32,7 +32,6 @@ from skdeepcluster.engine._phases import (
     Phase,
     Ramp,
     Reclustering,
-    label_change,
 )
 from skdeepcluster.engine._position_free import position_free
 from skdeepcluster.engine._pretraining import (
@@ -87,7 +86,6 @@ __all__ = [
     "in_words",
     "parameters_in_words",
     "is_available",
-    "label_change",
     "map_blocks",
     "memory_errors",
     "part_of",

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from skdeepcluster.engine import OptimizerSpec, Phase, Ramp, Reclustering, label_change
+from skdeepcluster.engine import LabelChange, OptimizerSpec, Phase, Ramp, Reclustering
 from skdeepcluster.engine._curvature import DataCurvature
 from skdeepcluster.engine._phases import LabelWindow
 from skdeepcluster.kmeans import lloyd, nearest_center
@@ -123,7 +123,7 @@ def test_a_ramp_of_no_epochs_is_a_weight():
 
 
 def test_stop_rule_waits_for_its_epochs():
-    window = LabelWindow(label_change(0.5, min_epochs=3))
+    window = LabelWindow(LabelChange(0.5, min_epochs=3))
     labels = torch.zeros(4)
     stops = [window.stops(labels, 200 * e, e) for e in (0, 1, 2, 3)]
     assert stops == [False, False, False, True]
