@@ -15,6 +15,8 @@ Equation numbers are those of Xie, Girshick and Farhadi (2016).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
@@ -24,6 +26,9 @@ from skdeepcluster.objectives._base import (
     squared_distances,
 )
 from skdeepcluster.utils._reduce import Reduce, identity
+
+# Assignments of all rows that a refresh keeps in float64: 32 MiB.
+_KEPT_ELEMENTS = 1 << 22
 
 
 def student_t_log_q(z: Tensor, centers: Tensor, alpha: float = 1.0) -> Tensor:
@@ -146,20 +151,28 @@ class Hardening(ClusteringObjective):
     ) -> Tensor:
         """Target P of all rows, (n, k), in the dtype of `z`.
 
-        Q is computed twice, block by block, and never kept: in float64 it would take
-        more memory than the embedding and the target.
+        Of many rows Q is computed twice, block by block, and never kept: in float64 it
+        would take more memory than the embedding and the target.
         """
-        frequency = reduce(self._frequencies_of_all(z, weight))
+        first, second = self._q_blocks(z), self._q_blocks(z)
+        if len(z) * self.n_clusters <= _KEPT_ELEMENTS:
+            first = second = list(first)
+        frequency = reduce(self._frequencies_of_all(first, weight))
         target = z.new_empty(len(z), self.n_clusters)
-        for rows, log_q in self.log_q_blocks(z):
-            target[rows] = _sharpened(log_q.exp(), frequency).to(z)
+        for rows, q in second:
+            target[rows] = _sharpened(q, frequency).to(z)
         return target
 
-    def _frequencies_of_all(self, z: Tensor, weight: Tensor | None) -> Tensor:
+    def _q_blocks(self, z: Tensor) -> Iterable[tuple[slice, Tensor]]:
+        return ((rows, log_q.exp()) for rows, log_q in self.log_q_blocks(z))
+
+    def _frequencies_of_all(
+        self, blocks: Iterable[tuple[slice, Tensor]], weight: Tensor | None
+    ) -> Tensor:
         total: Tensor | None = None
-        for rows, log_q in self.log_q_blocks(z):
-            heavy = None if weight is None else weight[rows].to(log_q)
-            part = _frequencies(log_q.exp(), heavy)
+        for rows, q in blocks:
+            heavy = None if weight is None else weight[rows].to(q)
+            part = _frequencies(q, heavy)
             total = part if total is None else total + part
         return torch.zeros(self.n_clusters) if total is None else total
 

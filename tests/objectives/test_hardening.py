@@ -269,7 +269,9 @@ def test_reorder_renumbers_the_clusters():
     assert isinstance(objective.centers, torch.nn.Parameter)
 
 
-def test_blocks_do_not_change_the_target(monkeypatch):
+@pytest.mark.parametrize("kept", [True, False])
+def test_blocks_do_not_change_the_target(monkeypatch, kept):
+    """Nor does it matter whether assignments are kept or computed again."""
     z, centers = random_case(n=101)
     objective = hardening_at(centers)
     whole = objective.refresh(z)
@@ -281,9 +283,10 @@ def test_blocks_do_not_change_the_target(monkeypatch):
         return original(z, *args)
 
     monkeypatch.setattr(_base, "_BLOCK_ELEMENTS", 10 * centers.numel())
+    monkeypatch.setattr(_hardening, "_KEPT_ELEMENTS", 101 * 4 - (not kept))
     monkeypatch.setattr(_hardening, "student_t_log_q", spy)
     torch.testing.assert_close(objective.refresh(z), whole, rtol=1e-14, atol=0)
-    assert sizes == 2 * ([10] * 10 + [1])
+    assert sizes == (1 if kept else 2) * ([10] * 10 + [1])
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
