@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+from dataclasses import replace
 from numbers import Integral, Real
 
 import torch
@@ -22,6 +23,7 @@ from skdeepcluster.engine import (
     PRETRAININGS,
     Budget,
     Compute,
+    LabelChange,
     Observer,
     OptimizerSpec,
     Phase,
@@ -34,8 +36,8 @@ from skdeepcluster.engine import (
     check_agreement,
     copy_from_first,
     embedding_size_of,
-    label_change,
     memory_errors,
+    set_dropout_generator,
     verbosity,
 )
 from skdeepcluster.utils._group import SHARDS
@@ -230,18 +232,16 @@ class BaseDeepEstimator(
 
     def _clustering_phase(self, budget, objectives, **options):
         """Phase that minimises `objectives`, as the parameters say."""
-        return Phase(
+        phase = Phase(
             "clustering",
             objectives,
-            optimizer=OptimizerSpec(self.optimizer, self.learning_rate),
-            **{
-                "epochs": budget.max_iter(self.max_iter),
-                "refresh_every": budget.update_interval(self.update_interval),
-                "stop": label_change(self.tol),
-                "rate": "limited",
-                **options,
-            },
+            budget.max_iter(self.max_iter),
+            OptimizerSpec(self.optimizer, self.learning_rate),
+            refresh_every=budget.update_interval(self.update_interval),
+            stop=LabelChange(self.tol),
+            rate="limited",
         )
+        return replace(phase, **options)
 
     def _phases(self, budget):
         """Yield the method's phases; `budget` turns "auto" into numbers."""
@@ -274,5 +274,6 @@ class BaseDeepEstimator(
 def _on_host(module):
     """Detached copy for keeping: on the CPU, in evaluation mode, without gradients."""
     kept = copy.deepcopy(module).cpu().eval()
+    set_dropout_generator(kept, None)  # that of the fit, where it still runs
     kept.zero_grad(set_to_none=True)
     return kept.requires_grad_(False)

@@ -195,18 +195,18 @@ class BaseDeepClusterer(
 
         Never all of these at once, which take more memory than the labels.
         """
-        objective = self.objective_
-        hard = None if objective.is_soft else labels_or_nan(objective)
 
         def labels(block):
             check(block)
-            return block if hard else block.argmax(axis=1)
+            return block if block.ndim == 1 else block.argmax(axis=1)
 
-        blocks = self._infer_blocks(hard or objective.soft_assign, X)
+        blocks = self._infer_blocks(_answers(self.objective_), X)
         return filled(map(labels, blocks), X.shape[0], np.int32)
 
     def predict(self, X):
         """Cluster of each row: the nearest centre, or argmax of ``predict_proba(X)``.
+
+        Where it is both, the nearest centre decides among equally probable clusters.
 
         Parameters
         ----------
@@ -247,6 +247,28 @@ class BaseDeepClusterer(
         with group.together():
             X = self._validate_new_data(X)
         return score_partition(X, lambda X: self._label(X, check_answers), group)
+
+
+def _answers(objective):
+    """What tells the labels of embedded rows: labels, (n,), or what to compare, (n, k).
+
+    NaN where there is no answer.
+    """
+    if not objective.is_soft:
+        return labels_or_nan(objective)
+    if not objective.takes_nearest:
+        return objective.soft_assign
+
+    def likeliest(z):
+        q = objective.soft_assign(z)
+        labels = q.argmax(dim=1)
+        tied = (q == q.amax(dim=1, keepdim=True)).sum(dim=1) > 1
+        if tied.any():
+            labels[tied] = objective.assign(z[tied]).to(labels.device)
+        answered = q.isfinite().all(dim=1)
+        return torch.where(answered, labels.to(q), torch.nan)
+
+    return likeliest
 
 
 def _warn_of_collapse(counts):

@@ -47,14 +47,21 @@ def as_tuple(losses):
     return tuple(losses) if isinstance(losses, tuple | list) else (losses,)
 
 
+def _assigns(loss):
+    """Whether a loss, or the one of a name, assigns rows to clusters."""
+    named = isinstance(loss, str) and loss in CLUSTERINGS
+    return named or isinstance(loss, ClusteringObjective)
+
+
+def _made(loss, n_clusters, n_init):
+    """A loss that assigns rows, made where it is a name."""
+    return CLUSTERINGS[loss](n_clusters, n_init) if isinstance(loss, str) else loss
+
+
 def _assigning(losses):
     """The loss that assigns rows, made where it is a name; k-means where none does."""
-    for loss in as_tuple(losses):
-        if isinstance(loss, ClusteringObjective):
-            return loss
-        if loss in CLUSTERINGS:
-            return CLUSTERINGS[loss](1, 1)
-    return KMeansReadout(1)
+    found = filter(_assigns, as_tuple(losses))
+    return _made(next(found, KMeansReadout(1)), 1, 1)
 
 
 def is_soft(losses):
@@ -86,19 +93,17 @@ def build_losses(losses, weights, n_clusters, n_init):
     losses = copy.deepcopy(as_tuple(losses))  # at once: they may share parts
     weights = _as_weights(weights, len(losses))
     _check(losses, n_clusters)
-    clustering = None
-    for loss in losses:
-        if isinstance(loss, ClusteringObjective):
-            clustering = loss
-        elif isinstance(loss, str) and loss in CLUSTERINGS:
-            clustering = CLUSTERINGS[loss](n_clusters, n_init)
-    objectives = {}
+    assigning = next(filter(_assigns, losses), None)
+    clustering = None if assigning is None else _made(assigning, n_clusters, n_init)
     _check_balanced(losses, clustering)
+    objectives = {}
     for loss, weight in zip(losses, weights, strict=True):
-        if isinstance(loss, str) and loss in COMPANIONS:
+        if loss is assigning:
+            objectives[clustering] = weight
+        elif isinstance(loss, str):
             objectives[_companion(loss, n_clusters, clustering)] = weight
         else:
-            objectives[clustering if isinstance(loss, str) else loss] = weight
+            objectives[loss] = weight
     if clustering is None:
         objectives[KMeansReadout(n_clusters, n_init)] = 1.0
     return objectives
@@ -149,12 +154,7 @@ def _check(losses, n_clusters):
             )
     if len({id(loss) for loss in losses}) < len(losses):
         raise ValueError(f"The clustering losses must be distinct. Got {losses!r}.")
-    assigning = [
-        loss
-        for loss in losses
-        if isinstance(loss, ClusteringObjective)
-        or (isinstance(loss, str) and loss in CLUSTERINGS)
-    ]
+    assigning = list(filter(_assigns, losses))
     if len(assigning) > 1:
         raise ValueError(
             "Only one of the clustering losses may assign rows to clusters. "

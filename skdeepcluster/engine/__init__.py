@@ -32,7 +32,6 @@ from skdeepcluster.engine._phases import (
     Phase,
     Ramp,
     Reclustering,
-    label_change,
 )
 from skdeepcluster.engine._position_free import position_free
 from skdeepcluster.engine._pretraining import (
@@ -40,6 +39,7 @@ from skdeepcluster.engine._pretraining import (
     Pretraining,
     PretrainingCache,
 )
+from skdeepcluster.engine._progress import set_dropout_generator
 from skdeepcluster.engine._random import RandomStreams
 from skdeepcluster.engine._rows import Rows, SparseRows, StreamedRows
 from skdeepcluster.engine._scaling import DataScaleWarning, Scaling
@@ -86,11 +86,11 @@ __all__ = [
     "in_words",
     "parameters_in_words",
     "is_available",
-    "label_change",
     "map_blocks",
     "memory_errors",
     "part_of",
     "position_free",
     "reuse_host_memory",
+    "set_dropout_generator",
     "verbosity",
 ]

@@ -89,6 +89,7 @@ class EpochReporter(Callback):
         self.phase = phase
         self.snapshot = snapshot
         self.group = group
+        self.task: Any = None
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Open the epoch's task."""

@@ -24,15 +24,8 @@ _STABLE_RATE = 0.02
 _CONVOLUTION_SHARE = 0.08
 
 
-def relative_to(
-    x: Rows,
-    optimizer: OptimizerSpec,
-    weight: Tensor | None = None,
-    shard: Shard | None = None,
-    least_share: float = 0.0,
-    batch_size: int | None = None,
-) -> OptimizerSpec:
-    r"""Optimizer for reconstructing `x`, its learning rate relative to the curvature.
+class DataCurvature:
+    r"""How steep the error of reconstructing data is, and the learning rates for it.
 
     The largest stable learning rate of gradient descent is inverse to the largest
     curvature, and for a mean squared error over D features that goes with
@@ -44,62 +37,95 @@ def relative_to(
     Parameters
     ----------
     x : Rows of shape (n_samples, n_features)
-    optimizer : OptimizerSpec
+    batch_size : int, optional
+        Rows of a step, of which one may be heavy; all rows by default.
     weight : Tensor of shape (n_samples,), optional
         Sample weights, of mean 1.
     shard : Shard, optional
         Where other processes have rows, too.
     least_share : float, default=0.0
         What :math:`\lambda / D` is taken to be at least, see `least_share_of`.
-    batch_size : int, optional
-        Rows of a step, of which one may be heavy; all rows by default.
-
-    Returns
-    -------
-    optimizer : OptimizerSpec
     """
-    if optimizer.name != "sgd":
-        return optimizer
-    rate = _relative(x, optimizer.learning_rate, weight, shard, least_share, batch_size)
-    return replace(optimizer, learning_rate=rate)
 
+    def __init__(
+        self,
+        x: Rows,
+        batch_size: int | None = None,
+        weight: Tensor | None = None,
+        shard: Shard | None = None,
+        least_share: float = 0.0,
+    ) -> None:
+        self.x = x
+        self.batch_size = batch_size
+        self.weight = weight
+        self.shard = shard or Shard(len(x))
+        self.least_share = least_share
 
-def limited_to(
-    x: Rows,
-    optimizer: OptimizerSpec,
-    steepness: float,
-    weight: Tensor | None = None,
-    shard: Shard | None = None,
-    least_share: float = 0.0,
-    batch_size: int | None = None,
-) -> OptimizerSpec:
-    """Optimizer for a loss with a reconstruction of `x`, its rate not beyond stability.
+    def relative(self, optimizer: OptimizerSpec) -> OptimizerSpec:
+        """Optimizer for reconstructing the data, its rate relative to the curvature."""
+        if optimizer.name != "sgd":
+            return optimizer
+        return replace(optimizer, learning_rate=self._over(optimizer.learning_rate))
 
-    Parameters
-    ----------
-    x : Rows of shape (n_samples, n_features)
-    optimizer : OptimizerSpec
-    steepness : float
-        Of the reconstruction with its weight, as ``Objective.steepness`` gives it; 0
-        sets no limit.
-    weight : Tensor of shape (n_samples,), optional
-        Sample weights, of mean 1.
-    shard : Shard, optional
-        Where other processes have rows, too.
-    least_share : float, default=0.0
-        As in `relative_to`.
-    batch_size : int, optional
-        As in `relative_to`.
+    def limited(self, optimizer: OptimizerSpec, steepness: float) -> OptimizerSpec:
+        """Optimizer for a loss with a reconstruction, its rate not beyond stability.
 
-    Returns
-    -------
-    optimizer : OptimizerSpec
-    """
-    if optimizer.name != "sgd" or steepness == 0:
-        return optimizer
-    limit = _relative(x, _STABLE_RATE, weight, shard, least_share, batch_size)
-    limit /= steepness
-    return replace(optimizer, learning_rate=min(optimizer.learning_rate, limit))
+        `steepness` is that of the reconstruction with its weight, as
+        ``Objective.steepness`` gives it; 0 sets no limit.
+        """
+        if optimizer.name != "sgd" or steepness == 0:
+            return optimizer
+        limit = self._over(_STABLE_RATE) / steepness
+        return replace(optimizer, learning_rate=min(optimizer.learning_rate, limit))
+
+    def _over(self, rate: float) -> float:
+        """A learning rate over the curvature."""
+        curvature = self.largest_eigenvalue() / self.x.shape[1]
+        if curvature < _FLAT:  # constant data, but for rounding
+            return rate
+        curvature = max(curvature, self.least_share, self.heaviest_share())
+        # Three digits: rounding of sums, which varies with the threads, does not show.
+        return float(f"{rate / curvature:.3g}")
+
+    @torch.no_grad()
+    def largest_eigenvalue(self) -> float:
+        """Largest eigenvalue of the second moments of (evenly spaced) rows."""
+        shard = self.shard
+        every = shard.evenly(_CURVATURE_ROWS)
+        heavy = None if self.weight is None else self.weight[every].cpu().double()
+        rows = _sample(self.x, every, heavy)
+        total = float(-(-shard.total // shard.spacing(_CURVATURE_ROWS)))
+        if heavy is not None:
+            total = float(shard.group.sum(heavy.sum()))
+        if total == 0:
+            return 0.0
+        direction = _longest(rows, shard.group)
+        value = 0.0
+        for _ in range(_POWER_ITERATIONS):
+            norm = direction.norm()
+            if norm == 0:
+                return 0.0
+            product = rows.moments_times(direction / norm)
+            direction = shard.group.sum(product) / total
+            value = float(direction.norm())
+        return value
+
+    @torch.no_grad()
+    def heaviest_share(self) -> float:
+        r"""What the heaviest row makes of :math:`\lambda / D` in a batch that has it.
+
+        On average it may hardly count, and yet overshoot by itself whenever it comes.
+        Nothing stands out without weights.
+        """
+        if self.weight is None:
+            return 0.0
+        shard, share = self.shard, 0.0
+        if len(self.weight):
+            first = int(self.weight.argmax())
+            row = self.x[slice(first, first + 1)].cpu().double()
+            share = float(self.weight[first]) * float(row.square().mean())
+        n_rows = min(self.batch_size or shard.total, shard.total)
+        return max(shard.group.each(share)) / n_rows
 
 
 def least_share_of(network: nn.Module) -> float:
@@ -111,81 +137,6 @@ def least_share_of(network: nn.Module) -> float:
     known = [float(getattr(module, "least_share", 0.0)) for module in modules]
     shares = any(isinstance(module, _CONVOLUTIONS) for module in modules)
     return max(*known, _CONVOLUTION_SHARE if shares else 0.0)
-
-
-def _relative(
-    x: Rows,
-    rate: float,
-    weight: Tensor | None,
-    shard: Shard | None,
-    least_share: float,
-    batch_size: int | None,
-) -> float:
-    curvature = largest_eigenvalue(x, weight, shard) / x.shape[1]
-    if curvature < _FLAT:  # constant data, but for rounding
-        return rate
-    heaviest = heaviest_share(x, batch_size, weight, shard)
-    curvature = max(curvature, least_share, heaviest)
-    # Three digits: rounding of sums, which varies with the threads, does not show.
-    return float(f"{rate / curvature:.3g}")
-
-
-@torch.no_grad()
-def largest_eigenvalue(
-    x: Rows, weight: Tensor | None = None, shard: Shard | None = None
-) -> float:
-    """Largest eigenvalue of the second moments of (evenly spaced) rows of `x`."""
-    shard = shard or Shard(len(x))
-    every = shard.evenly(_CURVATURE_ROWS)
-    heavy = None if weight is None else weight[every].cpu().double()
-    rows = _sample(x, every, heavy)
-    total = float(-(-shard.total // shard.spacing(_CURVATURE_ROWS)))
-    if heavy is not None:
-        total = float(shard.group.sum(heavy.sum()))
-    if total == 0:
-        return 0.0
-    direction = _longest(rows, shard.group)
-    value = 0.0
-    for _ in range(_POWER_ITERATIONS):
-        norm = direction.norm()
-        if norm == 0:
-            return 0.0
-        product = rows.moments_times(direction / norm)
-        direction = shard.group.sum(product) / total
-        value = float(direction.norm())
-    return value
-
-
-@torch.no_grad()
-def heaviest_share(
-    x: Rows,
-    batch_size: int | None,
-    weight: Tensor | None = None,
-    shard: Shard | None = None,
-) -> float:
-    r"""What the heaviest row makes of :math:`\lambda / D` in a batch that has it.
-
-    On average it may hardly count, and yet overshoot by itself whenever it comes.
-
-    Parameters
-    ----------
-    x : Rows of shape (n_samples, n_features)
-    batch_size : int or None
-        None for all rows.
-    weight : Tensor of shape (n_samples,), optional
-        Sample weights, of mean 1; nothing stands out without them.
-    shard : Shard, optional
-        Where other processes have rows, too.
-    """
-    if weight is None:
-        return 0.0
-    shard = shard or Shard(len(x))
-    share = 0.0
-    if len(weight):
-        first = int(weight.argmax())
-        row = x[slice(first, first + 1)].cpu().double()
-        share = float(weight[first]) * float(row.square().mean())
-    return max(shard.group.each(share)) / min(batch_size or shard.total, shard.total)
 
 
 def _longest(rows: _DenseSample | _SparseSample, group: Group) -> Tensor:
@@ -227,7 +178,8 @@ class _SparseSample:
     """
 
     def __init__(self, x: SparseRows, every: slice, weight: Tensor | None) -> None:
-        self.sparse = x.uncentred()[every].astype(np.float64)
+        # As in `uncentred`, which copies all rows.
+        self.sparse = (x.X[every] / x.scaling.factor).astype(np.float64)
         self.shift = x.shift.cpu().double().numpy()
         n_rows = self.sparse.shape[0]
         self.weight = np.ones(n_rows) if weight is None else weight.numpy()

@@ -30,15 +30,14 @@ class BatchLosses:
     ----------
     targets : dict of Objective to Tensor of shape (n_samples, ...)
         What ``refresh`` gave, for all rows.
-    noise : torch.Generator
-        Of the losses' own views.
+    batch : Batch or None
+        That of the last step.
     """
 
     def __init__(self, trainer: Trainer, phase: Phase) -> None:
         self.trainer = trainer
         self.phase = phase
-        self.batch: Batch
-        self.noise: torch.Generator
+        self.batch: Batch | None = None
         self.targets: dict[Objective, Tensor] = {}
         self.moving = [o for o in phase.objectives if overrides(o, "after_step")]
         self.viewing = {o for o in phase.objectives if overrides(o, "view")}
@@ -48,9 +47,12 @@ class BatchLosses:
         """Take the losses' weights of an epoch."""
         self.factors = factors_at(self.phase, epoch)
 
-    def of(self, batch: tuple[Tensor, Tensor]) -> Tensor:
-        """Weighted sum of the phase's losses on a batch of rows."""
-        x, index = batch
+    def of(self, rows: tuple[Tensor, Tensor], noise: torch.Generator) -> Tensor:
+        """Weighted sum of the phase's losses on a batch of rows.
+
+        `noise` is for the losses' own views.
+        """
+        x, index = rows
         trainer = self.trainer
         z = trainer.encode(x)
         x_hat = trainer.decode(z) if self.phase.needs_reconstruction else None
@@ -58,7 +60,7 @@ class BatchLosses:
         weight = None if trainer.weight is None else trainer.weight[index]
         self.batch = Batch(x, z, x_hat, layers, layers_hat, index, weight=weight)
         terms = [
-            factor * self._over_rows(objective, objective.loss(self._for(objective)))
+            factor * self._over_rows(objective, self._for(objective, self.batch, noise))
             for objective, factor in self.factors.items()
         ]
         return torch.stack(terms).sum()
@@ -81,30 +83,34 @@ class BatchLosses:
 
     def forget(self) -> None:
         """Drop the last batch, and with it what its gradient was computed from."""
-        vars(self).pop("batch", None)
+        self.batch = None
 
     @torch.no_grad()
     def move(self) -> None:
         """Let the objectives that have centres of their own move them."""
+        last = self.batch
+        if last is None:
+            return
         for objective in self.moving:
             self.trainer.network.eval()
-            z = self.trainer.encode(self.batch.x)
+            z = self.trainer.encode(last.x)
             self.trainer.network.train()
-            batch = self._of_all(replace(self.batch, z=z))
+            batch = self._of_all(replace(last, z=z))
             target = objective.after_step(self._with_target(objective, batch))
             if target is not None:
                 self.targets[objective][batch.index] = target
 
-    def _over_rows(self, objective: Objective, loss: Tensor) -> Tensor:
+    def _over_rows(self, objective: Objective, batch: Batch) -> Tensor:
         """Mean of per-sample losses; where other processes have rows, too, the sum."""
+        loss = objective.loss(batch)
         if self.trainer.shard.alone:
-            return weighted_mean(loss, self.batch.weight)
+            return weighted_mean(loss, batch.weight)
         if loss.ndim == 0:
             raise SharedError(
                 f"{type(objective).__name__} needs the whole batch, which no process "
                 "has when several train together: use shard=None."
             )
-        return weighted_sum(loss, self.batch.weight)
+        return weighted_sum(loss, batch.weight)
 
     def _hidden_layers(self, x: Tensor, z: Tensor) -> HiddenLayers:
         if not self.phase.needs_layers:
@@ -112,10 +118,10 @@ class BatchLosses:
         with self.trainer.compute.autocast():
             return hidden_layers(self.trainer.network, x, z)
 
-    def _for(self, objective: Objective) -> Batch:
-        batch = self.batch
+    def _for(self, objective: Objective, batch: Batch, noise: torch.Generator) -> Batch:
+        """The batch as an objective is to see it."""
         if objective in self.viewing:
-            batch = self._with_view(objective)
+            batch = self._with_view(objective, batch, noise)
         return self._with_target(objective, batch)
 
     def _with_target(self, objective: Objective, batch: Batch) -> Batch:
@@ -124,11 +130,13 @@ class BatchLosses:
             return batch
         return replace(batch, target=target[batch.index])
 
-    def _with_view(self, objective: Objective) -> Batch:
+    def _with_view(
+        self, objective: Objective, batch: Batch, noise: torch.Generator
+    ) -> Batch:
         """The batch with the embedding, and reconstruction, of the loss's own view."""
-        z = self.trainer.encode(objective.view(self.batch.x, self.noise))
+        z = self.trainer.encode(objective.view(batch.x, noise))
         x_hat = self.trainer.decode(z) if objective.needs_reconstruction else None
-        return replace(self.batch, z_view=z, x_hat=x_hat)
+        return replace(batch, z_view=z, x_hat=x_hat)
 
     def _of_all(self, batch: Batch) -> Batch:
         """The embedding of a batch with the rows of all processes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from skorch import NeuralNet
@@ -30,6 +30,31 @@ class EndOfPhase(Exception):  # noqa: N818 - control flow, never seen outside
     """Leaves skorch's epoch loop."""
 
 
+class PhaseHooks(Protocol):
+    """What a phase has to say while a `PhaseNet` trains on it."""
+
+    def loss(self, batch: Any) -> Tensor:
+        """Loss of a batch, a scalar."""
+
+    def make_optimizer(self, parameters: list[nn.Parameter]) -> Optimizer:
+        """Optimizer over all parameters that learn."""
+
+    def before_epoch(self, epoch: int) -> None:
+        """Called before each epoch, from 0."""
+
+    def move(self) -> None:
+        """Called after each step of the optimizer, as a part of the step."""
+
+    def after_step(self, step: int, epoch: int) -> bool:
+        """Called after each step; True ends the phase."""
+
+    def after_epoch(self) -> None:
+        """Called after each epoch but one with which the phase ends early."""
+
+    def record(self, step: Step, optimizer: Optimizer) -> Recorder | None:
+        """What replays the steps that `step` takes; None takes every one anew."""
+
+
 class PhaseNet(NeuralNet):
     """Train one module on one phase.
 
@@ -43,24 +68,11 @@ class PhaseNet(NeuralNet):
         The network.
     criterion : nn.Module
         Holds the objectives, whose parameters learn with the network's.
-    loss_function : callable
-        Maps a batch to its loss, a scalar.
-    make_optimizer : callable
-        Maps parameters to an optimizer.
-    before_epoch : callable
-        ``before_epoch(epoch)`` before each epoch, from 0.
-    move : callable
-        Called after each step of the optimizer, as a part of the step.
-    after_step : callable
-        ``after_step(step, epoch)`` after each step; True ends the phase.
-    after_epoch : callable
-        Called after each epoch but one that is the last by `after_step` or a callback.
+    hooks : PhaseHooks
+        The phase.
     group : Group
-        Processes that train together: `loss_function` then gives the sum over the own
+        Processes that train together: the loss of `hooks` is then the sum over the own
         rows of a batch, and what is minimised is the mean over all rows of it.
-    record : callable, optional
-        Makes of a function that takes a step, and of the optimizer, a `Recorder` that
-        replays it; None takes every step anew.
     """
 
     def __init__(
@@ -68,16 +80,10 @@ class PhaseNet(NeuralNet):
         module: nn.Module,
         criterion: nn.Module,
         *,
-        loss_function: Callable[[Any], Tensor],
-        make_optimizer: Callable[[list[nn.Parameter]], Optimizer],
-        before_epoch: Callable[[int], None],
-        move: Callable[[], None],
-        after_step: Callable[[int, int], bool],
-        after_epoch: Callable[[], None],
+        hooks: PhaseHooks,
         group: Group,
         device: torch.device,
         callbacks: list[Any],
-        record: Callable[[Step, Optimizer], Recorder] | None = None,
     ) -> None:
         super().__init__(
             module,
@@ -87,14 +93,10 @@ class PhaseNet(NeuralNet):
             device=device,
             callbacks=callbacks,
         )
-        self.loss_function = loss_function
-        self.make_optimizer = make_optimizer
-        self.before_epoch = before_epoch
-        self.move = move
-        self.after_step = after_step
-        self.after_epoch = after_epoch
+        self.hooks = hooks
         self.group = group
-        self.record = record
+        self.steps = 0
+        self.stopping = False
         self.recorder: Recorder | None = None
 
     def train(
@@ -105,7 +107,6 @@ class PhaseNet(NeuralNet):
         `earlier` is the ``state`` after one of them, from which the others go on.
         """
         self.initialize()
-        self.steps = 0
         if earlier is not None:
             self._restore(earlier)
         with self.recording():
@@ -118,15 +119,13 @@ class PhaseNet(NeuralNet):
     @contextmanager
     def recording(self) -> Iterator[None]:
         """Context in which steps are recorded, if they can be."""
-        if self.record is None:
-            yield
-            return
-        self.recorder = self.record(self._take, self.optimizer_)
+        self.recorder = self.hooks.record(self._take, self.optimizer_)
         try:
             yield
         finally:
-            self.recorder.forget()
-            self.recorder = None
+            if self.recorder is not None:
+                self.recorder.forget()
+                self.recorder = None
 
     def state(self) -> dict[str, Any]:
         """What the next epoch goes on from, beside weights and random generators."""
@@ -151,7 +150,7 @@ class PhaseNet(NeuralNet):
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> PhaseNet:
         """Build the optimizer over every parameter of network and objectives."""
         parameters = [p for _, p in self.get_all_learnable_params() if p.requires_grad]
-        self.optimizer_ = self.make_optimizer(parameters)
+        self.optimizer_ = self.hooks.make_optimizer(parameters)
         return self
 
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
@@ -169,12 +168,12 @@ class PhaseNet(NeuralNet):
 
     def _take(self, batch: Any) -> Tensor:
         loss: Tensor = super().train_step(batch)["loss"]
-        self.move()
+        self.hooks.move()
         return loss
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Loss and gradient of one batch."""
-        loss = self.loss_function(batch)
+        loss = self.hooks.loss(batch)
         loss.backward()  # type: ignore[no-untyped-call]
         loss = loss.detach()
         if self.group.size > 1:
@@ -208,7 +207,7 @@ class PhaseNet(NeuralNet):
         losses: list[Tensor] = []
         epoch = len(self.history) - 1
         self.stopping = False
-        self.before_epoch(epoch)
+        self.hooks.before_epoch(epoch)
         self._set_training(True)
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
@@ -219,7 +218,7 @@ class PhaseNet(NeuralNet):
             if self.steps % _FLUSH_EVERY == 0 and losses[-1].device.type == "cpu":
                 flush_denormals(self.optimizer_)
             whole_epochs = epoch + (len(losses) == len(iterator))
-            if self.after_step(self.steps, whole_epochs):
+            if self.hooks.after_step(self.steps, whole_epochs):
                 self.stopping = True
                 break
         return losses
@@ -237,7 +236,7 @@ class PhaseNet(NeuralNet):
         if method_name == "on_epoch_end":
             if self.stopping:
                 raise EndOfPhase
-            self.after_epoch()
+            self.hooks.after_epoch()
 
 
 @torch.no_grad()

@@ -73,7 +73,7 @@ class LabelChange:
     tol : float
     over_steps : int, default=140
     min_epochs : int, default=1
-        Whole epochs before the rule is looked at.
+        Whole epochs before the rule is looked at, if more than one.
     """
 
     tol: float
@@ -100,7 +100,7 @@ class LabelWindow:
         if self.labels is not None and step - self.step < self.rule.over_steps:
             return False
         before, self.labels, self.step = self.labels, labels, step
-        if before is None or epoch < self.rule.min_epochs:
+        if before is None or epoch < max(1, self.rule.min_epochs):
             return False
         return label_change_share(before, labels, weight) < self.rule.tol
 
@@ -113,11 +113,6 @@ def label_change_share(
     if weight is not None:
         differs *= in_double(weight)
     return float(differs.mean())
-
-
-def label_change(tol: float, min_epochs: int = 1) -> LabelChange:
-    """Stop rule of the DEC family: see `LabelChange`."""
-    return LabelChange(tol, min_epochs=max(1, min_epochs))
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,7 @@ from torch.optim import Optimizer
 from skdeepcluster.architectures import GeneratorDropout
 from skdeepcluster.engine._batches import shuffled_batches
 from skdeepcluster.engine._callbacks import EpochReporter
-from skdeepcluster.engine._curvature import (
-    least_share_of,
-    limited_to,
-    relative_to,
-)
+from skdeepcluster.engine._curvature import DataCurvature, least_share_of
 from skdeepcluster.engine._losses import BatchLosses, factors_at
 from skdeepcluster.engine._net import PhaseNet, TrainingDivergedError
 from skdeepcluster.engine._phases import (
@@ -33,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class PhaseProgress:
-    """State of a running phase: targets, labels and history.
+    """State of a running phase: targets, labels and history; the hooks of its net.
 
     Parameters
     ----------
@@ -103,22 +99,15 @@ class PhaseProgress:
         """Run the epochs of the phase."""
         trainer, phase = self.trainer, self.phase
         self.generators = self._make_generators()
-        self.losses.noise = self.generators["noise"]
         group = trainer.shard.group
         reporter = EpochReporter(trainer.observer, phase.name, self._snapshot(), group)
         self.net = PhaseNet(
             trainer.network,
             nn.ModuleList(phase.objectives),
-            loss_function=self.losses.of,
-            make_optimizer=self._make_optimizer,
-            before_epoch=self.before_epoch,
-            move=self.move,
-            after_step=self.after_step,
-            after_epoch=lambda: trainer.checkpoints.epoch_ends(phase.name, self.state),
+            hooks=self,
             group=group,
             device=trainer.compute.device,
             callbacks=[reporter],
-            record=self._record if self.records else None,
         )
         set_dropout_generator(trainer.network, self.generators["dropout"])
         try:
@@ -151,7 +140,10 @@ class PhaseProgress:
                 generator.set_state(self.earlier["generators"][rank][purpose])
         return generators
 
-    def _record(self, step: Step, optimizer: Optimizer) -> Recorder:
+    def record(self, step: Step, optimizer: Optimizer) -> Recorder | None:
+        """What replays steps, where they can be recorded."""
+        if not self.records:
+            return None
         drawn = [self.generators[purpose] for purpose in ("dropout", "noise")]
         lane = Lane.of(self.trainer.compute.device)
         return Recorder(step, self.losses.constants, optimizer, drawn, lane)
@@ -161,6 +153,10 @@ class PhaseProgress:
         self.losses.weigh(epoch)
         for objective in self.phase.objectives:
             objective.on_epoch(epoch)
+
+    def loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        """Weighted sum of the phase's losses on a batch of rows."""
+        return self.losses.of(batch, self.generators["noise"])
 
     def move(self) -> None:
         """Bring parameters into their bounds, and let centres follow the step."""
@@ -176,6 +172,10 @@ class PhaseProgress:
         self.refresh(self.trainer.embed(), step, epoch)
         self.trainer.network.train()
         return self.stopped
+
+    def after_epoch(self) -> None:
+        """Keep the state, where it is kept."""
+        self.trainer.checkpoints.epoch_ends(self.phase.name, self.state)
 
     def refresh(self, z: Tensor, step: int = 0, epoch: int = 0) -> None:
         """New targets, and the labels' change, from one embedding of all data."""
@@ -213,7 +213,8 @@ class PhaseProgress:
         changes = self.history.get("label_change")
         return f"{line}, {changes[-1]:.2%} of labels changing" if changes else line
 
-    def _make_optimizer(self, parameters: list[nn.Parameter]) -> Optimizer:
+    def make_optimizer(self, parameters: list[nn.Parameter]) -> Optimizer:
+        """Optimizer of the phase, its rate as the phase wants it."""
         spec = self._optimizer()
         if not spec.weight_decay:
             return spec.build(parameters)
@@ -221,16 +222,21 @@ class PhaseProgress:
         return spec.build(parameters, exempt)
 
     def _optimizer(self) -> OptimizerSpec:
-        trainer, spec = self.trainer, self.phase.optimizer
-        x, weight, shard = trainer.x, trainer.own_weight, trainer.shard
-        least, size = least_share_of(trainer.network), trainer.batch_size
-        if self.phase.rate == "relative":
-            return relative_to(x, spec, weight, shard, least, size)
-        if self.phase.rate != "limited":
-            return spec
-        factors = factors_at(self.phase, self.phase.epochs)
-        steepness = sum(w * o.steepness(x.shape[1]) for o, w in factors.items())
-        return limited_to(x, spec, steepness, weight, shard, least, size)
+        trainer, phase = self.trainer, self.phase
+        curvature = DataCurvature(
+            trainer.x,
+            trainer.batch_size,
+            trainer.own_weight,
+            trainer.shard,
+            least_share_of(trainer.network),
+        )
+        if phase.rate == "relative":
+            return curvature.relative(phase.optimizer)
+        if phase.rate != "limited":
+            return phase.optimizer
+        n_features, factors = trainer.x.shape[1], factors_at(phase, phase.epochs)
+        steepness = sum(w * o.steepness(n_features) for o, w in factors.items())
+        return curvature.limited(phase.optimizer, steepness)
 
     def _snapshot(self) -> Callable[[], dict[str, Any]] | None:
         objective, snapshot = self.phase.model, self.trainer.snapshot

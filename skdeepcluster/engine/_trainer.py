@@ -258,8 +258,10 @@ def _start_of(
         return
     labels, own = first_labels[objective], objective.start
     objective.start = lambda z, seed: labels
-    yield
-    objective.start = own
+    try:
+        yield
+    finally:
+        objective.start = own
 
 
 def has_parameters(*modules: nn.Module) -> bool:

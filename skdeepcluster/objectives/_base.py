@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from skdeepcluster.kmeans import lloyd, nearest_center
+from skdeepcluster.kmeans import lloyd
+from skdeepcluster.kmeans._assignment import nearest_labels
+from skdeepcluster.kmeans._rows import check_rows
 from skdeepcluster.objectives._starts import Start, first_partition
 from skdeepcluster.utils._reduce import Reduce, identity
 
@@ -30,13 +32,6 @@ def like(state: Tensor, z: Tensor) -> Tensor:
 def squared_distances(z: Tensor, centers: Tensor) -> Tensor:
     """Squared distances (n, k) from explicit differences, with gradient."""
     return (z.unsqueeze(1) - centers).square().sum(dim=2)
-
-
-def linear_scores(z: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Scores (n, k) of a linear layer, with gradient, in z's dtype."""
-    # Not a matrix product, whose rounding of a row depends on the rows beside it.
-    products = z.unsqueeze(1) * like(weight, z)  # (n, k, d)
-    return products.sum(dim=2) + like(bias, z)
 
 
 @dataclass(frozen=True)
@@ -287,11 +282,13 @@ class ClusteringObjective(Objective):
 
     @torch.no_grad()
     def assign(self, z: Tensor) -> Tensor:
-        """Labels (n,): the most probable cluster, or that of the nearest centre."""
-        if self.is_soft:
-            blocks = self.log_q_blocks(z)
-            return torch.cat([log_q.exp().argmax(dim=1) for _, log_q in blocks])
-        return nearest_center(z, self.centers)[0]
+        """Labels (n,): that of the nearest centre, or the most probable cluster."""
+        if self.takes_nearest:
+            # Soft assignments may be so flat that they round to the same for all.
+            x = check_rows(z)
+            return nearest_labels(x, in_double(self.centers).to(x.device))
+        blocks = self.log_q_blocks(z)
+        return torch.cat([log_q.exp().argmax(dim=1) for _, log_q in blocks])
 
     def reorder(self, order: Tensor) -> None:
         """Renumber the clusters: new cluster j is old cluster ``order[j]``."""

@@ -15,8 +15,8 @@ from skdeepcluster.objectives._base import (
     Objective,
     in_double,
     like,
-    linear_scores,
 )
+from skdeepcluster.objectives._softmax import linear_scores
 from skdeepcluster.utils._reduce import Reduce, identity
 
 

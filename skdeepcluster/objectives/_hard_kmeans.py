@@ -95,7 +95,7 @@ class RunningKMeans(HardKMeans):
 
     for the :math:`m_k` rows of the batch in cluster k: the closed form of equation (8)
     of the paper, row by row. A cluster without rows at a `refresh` moves to the row
-    that is farthest from its centre.
+    that is farthest from its centre, of those that are not alone in their cluster.
 
     Parameters
     ----------
@@ -136,21 +136,40 @@ class RunningKMeans(HardKMeans):
         self, z: Tensor, weight: Tensor | None = None, reduce: Reduce = identity
     ) -> Tensor:
         """Nearest centre of every row, (n,); clusters without rows start again."""
+        counted = torch.ones(len(z)) if weight is None else weight > 0
+        restarted = 0
         labels, squared = nearest_center(z, self.centers)
-        counted = torch.ones_like(squared)
-        if weight is not None:
-            counted = in_double(weight).to(squared)
-        members = torch.bincount(labels, counted, minlength=self.n_clusters)
-        empty = (reduce(members) == 0).nonzero().squeeze(1).tolist()
-        for k in empty:
-            # A row without weight is none, and later clusters need other rows.
-            farthest = int((squared * (counted > 0)).argmax())
-            self.centers[k] = z[farthest]
-            self.counts[k] = self.count_init
+        # A new centre keeps its row, so that no cluster starts again twice, but it may
+        # take all rows of another cluster, which is then the next.
+        for _ in range(self.n_clusters):
+            empty, farthest = self._restart(labels, squared, counted, reduce)
+            if empty is None:
+                break
+            self.centers[empty] = z[farthest]
+            self.counts[empty] = self.count_init
+            restarted += 1
             labels, squared = nearest_center(z, self.centers)
-        if empty:
-            _LOGGER.info("clusters without rows that start again: %d", len(empty))
+        if restarted:
+            _LOGGER.info("clusters without rows that start again: %d", restarted)
         return labels.to(z.device)
+
+    def _restart(
+        self, labels: Tensor, squared: Tensor, counted: Tensor, reduce: Reduce
+    ) -> tuple[int | None, int]:
+        """First cluster without rows, and the row that it starts again at.
+
+        None where no cluster is without rows, or all rows are at their centres.
+        """
+        counted = counted.to(squared)
+        apart = counted * (squared > 0)
+        rows_of = [torch.bincount(labels, c, self.n_clusters) for c in (counted, apart)]
+        n_rows, n_apart = reduce(torch.stack(rows_of))
+        # Not the only row of a cluster, which would be without rows then.
+        gives = (n_rows > 1) & (n_apart > 0)
+        empty = (n_rows == 0).nonzero().flatten().tolist()
+        if not empty or not gives.any():
+            return None, 0
+        return empty[0], int((squared * apart * gives[labels]).argmax())
 
     # The centres stay as the last step left them: no k-means at the end.
     finish = Objective.finish

@@ -15,6 +15,8 @@ Equation numbers are those of Xie, Girshick and Farhadi (2016).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
@@ -24,6 +26,9 @@ from skdeepcluster.objectives._base import (
     squared_distances,
 )
 from skdeepcluster.utils._reduce import Reduce, identity
+
+# Assignments of all rows that a refresh keeps in float64: 32 MiB.
+_KEPT_ELEMENTS = 1 << 22
 
 
 def student_t_log_q(z: Tensor, centers: Tensor, alpha: float = 1.0) -> Tensor:
@@ -42,10 +47,25 @@ def student_t_log_q(z: Tensor, centers: Tensor, alpha: float = 1.0) -> Tensor:
     Returns
     -------
     log_q : Tensor of shape (n, k)
+
+    Raises
+    ------
+    ValueError
+        If `alpha` is greater than every number of the dtype of `z`.
     """
+    numbers = torch.finfo(z.dtype)
+    if alpha > numbers.max:
+        raise ValueError(
+            f"The 'alpha' parameter must be at most {numbers.max:.3g}, the largest "
+            f"number of {z.dtype}. Got {alpha!r} instead."
+        )
     squared = squared_distances(z, centers)
-    kernel = -(alpha + 1) / 2 * torch.log1p(squared / alpha)
-    return kernel.log_softmax(dim=1)
+    if alpha < numbers.tiny**0.5:
+        # The quotient would overflow; of its logarithm, what all have cancels.
+        log = torch.log(squared + max(alpha, numbers.tiny))
+    else:
+        log = torch.log1p(squared / alpha)
+    return (-(alpha + 1) / 2 * log).log_softmax(dim=1)
 
 
 def target_distribution(
@@ -119,7 +139,7 @@ class Hardening(ClusteringObjective):
     Analysis", ICML 2016.
     """
 
-    #: The nearest centre is also the most probable one.
+    #: No centre is more probable than the nearest one.
     takes_nearest = True
 
     def __init__(self, n_clusters: int, alpha: float = 1.0, n_init: int = 20) -> None:
@@ -131,20 +151,28 @@ class Hardening(ClusteringObjective):
     ) -> Tensor:
         """Target P of all rows, (n, k), in the dtype of `z`.
 
-        Q is computed twice, block by block, and never kept: in float64 it would take
-        more memory than the embedding and the target.
+        Of many rows Q is computed twice, block by block, and never kept: in float64 it
+        would take more memory than the embedding and the target.
         """
-        frequency = reduce(self._frequencies_of_all(z, weight))
+        first, second = self._q_blocks(z), self._q_blocks(z)
+        if len(z) * self.n_clusters <= _KEPT_ELEMENTS:
+            first = second = list(first)
+        frequency = reduce(self._frequencies_of_all(first, weight))
         target = z.new_empty(len(z), self.n_clusters)
-        for rows, log_q in self.log_q_blocks(z):
-            target[rows] = _sharpened(log_q.exp(), frequency).to(z)
+        for rows, q in second:
+            target[rows] = _sharpened(q, frequency).to(z)
         return target
 
-    def _frequencies_of_all(self, z: Tensor, weight: Tensor | None) -> Tensor:
+    def _q_blocks(self, z: Tensor) -> Iterable[tuple[slice, Tensor]]:
+        return ((rows, log_q.exp()) for rows, log_q in self.log_q_blocks(z))
+
+    def _frequencies_of_all(
+        self, blocks: Iterable[tuple[slice, Tensor]], weight: Tensor | None
+    ) -> Tensor:
         total: Tensor | None = None
-        for rows, log_q in self.log_q_blocks(z):
-            heavy = None if weight is None else weight[rows].to(log_q)
-            part = _frequencies(log_q.exp(), heavy)
+        for rows, q in blocks:
+            heavy = None if weight is None else weight[rows].to(q)
+            part = _frequencies(q, heavy)
             total = part if total is None else total + part
         return torch.zeros(self.n_clusters) if total is None else total
 

@@ -69,7 +69,7 @@ class SoftKMeans(ClusteringObjective):
     k-Means and learning representations", Pattern Recognition Letters 138, 2020.
     """
 
-    #: The nearest centre is also the most probable one.
+    #: No centre is more probable than the nearest one.
     takes_nearest = True
 
     def __init__(

@@ -12,9 +12,16 @@ from skdeepcluster.kmeans import nearest_center
 from skdeepcluster.objectives._base import (
     ClusteringObjective,
     in_double,
-    linear_scores,
+    like,
 )
 from skdeepcluster.utils._reduce import Reduce, identity
+
+
+def linear_scores(z: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Scores (n, k) of a linear layer, with gradient, in z's dtype."""
+    # Not a matrix product, whose rounding of a row depends on the rows beside it.
+    products = z.unsqueeze(1) * like(weight, z)  # (n, k, d)
+    return products.sum(dim=2) + like(bias, z)
 
 
 class SoftmaxClustering(ClusteringObjective):

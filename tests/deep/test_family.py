@@ -110,6 +110,31 @@ def test_hard_labels_are_the_nearest_centre(method):
     np.testing.assert_array_equal(model.labels_, nearest_center(z, centers)[0])
 
 
+@pytest.mark.parametrize("alpha", [0.0, 1e-12, 1e-9])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_flat_assignments_leave_labels_to_the_nearest_centre(alpha, dtype):
+    data = X.astype(dtype)
+    model = clone(DeepKMeans(**SMALL)).set_params(alpha=alpha).fit(data)
+    z = torch.as_tensor(model.transform(data))
+    centers = torch.as_tensor(model.cluster_centers_)
+    np.testing.assert_array_equal(model.labels_, nearest_center(z, centers)[0])
+    np.testing.assert_array_equal(model.labels_, model.predict(data))
+    assert adjusted_rand_score(Y, model.labels_) == 1.0
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1e-16, 1e-9, 1.0, 1000.0])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_single_largest_probability_is_the_label(alpha, dtype):
+    """Whatever the rounding of distances that are the same but for it."""
+    model = clone(DeepKMeans(**SMALL)).set_params(alpha=alpha).fit(X)
+    spread = np.linspace(-1, 1, 101)[:, None]
+    rows = (X.mean(axis=0) + 3 * spread * X.std(axis=0)).astype(dtype)
+    proba, labels = model.predict_proba(rows), model.predict(rows)
+    single = (proba == proba.max(axis=1, keepdims=True)).sum(axis=1) == 1
+    np.testing.assert_array_equal(proba[single].argmax(axis=1), labels[single])
+    assert single.any() or alpha < 1
+
+
 def test_gamma_of_zero_only_goes_on_reconstructing():
     """The joint phase without its clustering loss is the autoencoder's, bit for bit."""
     with_loss = fit(IDEC(**SMALL), gamma=0.0)

@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdeepcluster import DEC
+from skdeepcluster.architectures import GeneratorDropout, MLPAutoencoder
 from skdeepcluster.engine import Observer, verbosity
 from skdeepcluster.metrics import neighborhood_scorer
 from skdeepcluster.utils import _sklearn
@@ -111,6 +112,17 @@ def test_each_clustering_epoch_gives_a_usable_estimator(callback):
     first, last = recorder.fitted[0], recorder.fitted[-1]
     assert not np.array_equal(first.transform(X), last.transform(X))
     np.testing.assert_array_equal(last.transform(X), dec.transform(X))
+
+
+def test_models_in_training_do_not_have_the_random_stream_of_the_fit(callback):
+    recorder = Recorder()
+    network = MLPAutoencoder((8,), dropout=0.2)
+    make_dec(architecture=network).set_callbacks(recorder).fit(X)
+    for fitted in recorder.fitted:
+        layers = fitted.module_.modules()
+        dropouts = [m for m in layers if isinstance(m, GeneratorDropout)]
+        assert len(dropouts) > 0
+        assert all(layer.generator is None for layer in dropouts)
 
 
 @pytest.mark.parametrize("epoch", [1, 3])

@@ -5,10 +5,10 @@ import torch
 
 from skdeepcluster.engine import (
     Budget,
+    LabelChange,
     OptimizerSpec,
     Phase,
     Reclustering,
-    label_change,
 )
 from skdeepcluster.engine._losses import weighted_mean
 from skdeepcluster.objectives import Hardening, Reconstruction, SoftmaxHead
@@ -125,13 +125,13 @@ def labels(*values):
 def test_stop_rule_wants_fewer_changes_than_tol():
     a, b = labels(0, 0, 1, 1), labels(0, 0, 0, 1)
     for tol, stops in ((0.25, False), (0.26, True)):
-        window = label_change(tol).window()
+        window = LabelChange(tol).window()
         assert not window.stops(a, step=0, epoch=0)
         assert window.stops(b, step=1000, epoch=3) is stops
 
 
 def test_stop_rule_ignores_the_first_epoch():
-    window = label_change(0.5).window()
+    window = LabelChange(0.5).window()
     same = labels(0, 1)
     assert not window.stops(same, step=0, epoch=0)
     assert not window.stops(same, step=1000, epoch=0)
@@ -139,7 +139,7 @@ def test_stop_rule_ignores_the_first_epoch():
 
 
 def test_stop_rule_with_tol_zero_never_stops():
-    window = label_change(0.0).window()
+    window = LabelChange(0.0).window()
     same = labels(0, 1)
     stopped = [window.stops(same, step, epoch=9) for step in range(0, 2000, 500)]
     assert not any(stopped)
@@ -147,7 +147,7 @@ def test_stop_rule_with_tol_zero_never_stops():
 
 def test_stop_rule_compares_over_a_window_of_steps():
     """A slow drift, one row at a time, is a change."""
-    window = label_change(0.2).window()
+    window = LabelChange(0.2).window()
     current = torch.zeros(10)
     for step in range(0, 1000, 10):
         current = current.clone()
@@ -156,7 +156,7 @@ def test_stop_rule_compares_over_a_window_of_steps():
 
 
 def test_a_rule_keeps_no_state_between_runs():
-    rule = label_change(0.5)
+    rule = LabelChange(0.5)
     same = labels(0, 1)
     rule.window().stops(same, step=0, epoch=0)
     assert not rule.window().stops(same, step=1000, epoch=5)

@@ -23,11 +23,8 @@ from skdeepcluster.engine import (
     Trainer,
 )
 from skdeepcluster.engine._curvature import (
-    heaviest_share,
-    largest_eigenvalue,
+    DataCurvature,
     least_share_of,
-    limited_to,
-    relative_to,
 )
 from skdeepcluster.engine._pretraining import (
     LayerPair,
@@ -180,35 +177,38 @@ def test_largest_eigenvalue():
     x = torch.randn(200, 5, generator=generator) * torch.tensor([5.0, 1, 1, 1, 1])
     moments = x.double().T @ x.double() / len(x)
     expected = torch.linalg.eigvalsh(moments)[-1].item()
-    assert largest_eigenvalue(x) == pytest.approx(expected, rel=1e-6)
+    assert DataCurvature(x).largest_eigenvalue() == pytest.approx(expected, rel=1e-6)
+
+
+def rate_of(x, **options):
+    return DataCurvature(x, **options).relative(SGD).learning_rate
 
 
 def test_rate_beside_a_reconstruction_is_limited():
     x = torch.randn(50, 5, generator=torch.Generator().manual_seed(0))
-    stable = relative_to(x, SGD).learning_rate
     fast, slow = OptimizerSpec("sgd", 10.0), OptimizerSpec("sgd", 1e-6)
-    assert limited_to(x, fast, 1.0).learning_rate == stable
-    assert limited_to(x, fast, 5.0).learning_rate == pytest.approx(stable / 5)
-    assert limited_to(x, slow, 1.0) == slow
-    assert limited_to(x, fast, 0.0) == fast
-    assert limited_to(x, ADAM, 1.0) == ADAM
+    curvature, stable = DataCurvature(x), rate_of(x)
+    assert curvature.limited(fast, 1.0).learning_rate == stable
+    assert curvature.limited(fast, 5.0).learning_rate == pytest.approx(stable / 5)
+    assert curvature.limited(slow, 1.0) == slow
+    assert curvature.limited(fast, 0.0) == fast
+    assert curvature.limited(ADAM, 1.0) == ADAM
 
 
 def test_rate_of_sgd_is_relative_to_the_curvature():
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(200, 5, generator=generator)
-    rate = relative_to(x, SGD).learning_rate
-    assert rate == pytest.approx(0.02 * 5 / largest_eigenvalue(x), rel=1e-2)
-    assert relative_to(2 * x, SGD).learning_rate == pytest.approx(rate / 4, rel=1e-2)
+    x = torch.randn(200, 5, generator=torch.Generator().manual_seed(0))
+    rate, largest = rate_of(x), DataCurvature(x).largest_eigenvalue()
+    assert rate == pytest.approx(0.02 * 5 / largest, rel=1e-2)
+    assert rate_of(2 * x) == pytest.approx(rate / 4, rel=1e-2)
     wide = x.repeat(1, 8)  # eight times the eigenvalue, eight times the features
-    assert relative_to(wide, SGD).learning_rate == pytest.approx(rate, rel=1e-2)
+    assert rate_of(wide) == pytest.approx(rate, rel=1e-2)
 
 
 def test_eigenvalue_of_weighted_rows_whatever_rows_are_looked_at():
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(4096, 3, generator=generator)
     weight = torch.tensor([1e-6, 1.0]).repeat(2048)  # every second row is looked at
-    found = largest_eigenvalue(x, weight / weight.mean())
+    found = DataCurvature(x, weight=weight / weight.mean()).largest_eigenvalue()
     assert found == pytest.approx(1.0, abs=0.15)
 
 
@@ -224,20 +224,22 @@ def test_a_heavy_row_of_a_batch_counts(kind):
     weight[7] = 1e4
     weight /= weight.mean()
     expected = (weight[7] * x[7].square().mean()).item() / 10
-    assert heaviest_share(rows, 10, weight) == pytest.approx(expected, rel=1e-5)
-    assert heaviest_share(rows, 1000, weight) == pytest.approx(expected / 40, rel=1e-5)
-    assert heaviest_share(rows, 10) == 0.0
+    share = DataCurvature(rows, 10, weight).heaviest_share()
+    assert share == pytest.approx(expected, rel=1e-5)
+    share = DataCurvature(rows, 1000, weight).heaviest_share()
+    assert share == pytest.approx(expected / 40, rel=1e-5)
+    assert DataCurvature(rows, 10).heaviest_share() == 0.0
 
 
 def test_the_first_component_counts_at_least_a_share():
     x = torch.randn(400, 50, generator=torch.Generator().manual_seed(0))
-    rate = relative_to(x, SGD).learning_rate
-    share = largest_eigenvalue(x) / 50
+    rate = rate_of(x)
+    share = DataCurvature(x).largest_eigenvalue() / 50
     assert share < 0.05
-    assert relative_to(x, SGD, least_share=share / 2).learning_rate == rate
-    assert relative_to(x, SGD, least_share=0.1).learning_rate == pytest.approx(0.2)
+    assert rate_of(x, least_share=share / 2) == rate
+    assert rate_of(x, least_share=0.1) == pytest.approx(0.2)
     fast = OptimizerSpec("sgd", 10.0)
-    limited = limited_to(x, fast, 2.0, least_share=0.1)
+    limited = DataCurvature(x, least_share=0.1).limited(fast, 2.0)
     assert limited.learning_rate == pytest.approx(0.1)
 
 
@@ -263,8 +265,8 @@ def test_images_of_noise_do_not_diverge(architecture, noise):
 
 def test_rate_of_adam_and_of_constant_data_is_kept():
     x = torch.randn(20, 5, generator=torch.Generator().manual_seed(0))
-    assert relative_to(x, ADAM) == ADAM
-    assert relative_to(torch.zeros(20, 5), SGD) == SGD
+    assert DataCurvature(x).relative(ADAM) == ADAM
+    assert DataCurvature(torch.zeros(20, 5)).relative(SGD) == SGD
 
 
 @pytest.mark.parametrize("scale", [0.1, 10.0])

@@ -228,7 +228,7 @@ def test_recordings_do_not_outlive_their_phase(make_trainer, recordings, monkeyp
     )
     progress.train()
     assert kept and kept[0]() is None
-    assert not hasattr(progress.losses, "batch")
+    assert progress.losses.batch is None
 
 
 @each(NETWORKS)

@@ -1,12 +1,14 @@
 """Rows that are made dense when they are asked for."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
 
 from skdeepcluster.engine import Compute, Scaling, SparseRows
-from skdeepcluster.engine._curvature import largest_eigenvalue
+from skdeepcluster.engine._curvature import DataCurvature, _SparseSample
 
 
 def sparse(n=40, d=7, dtype=np.float64, seed=0):
@@ -85,16 +87,32 @@ def test_overflow_is_refused():
         rows[:2]
 
 
+def test_curvature_of_sparse_rows_copies_those_that_it_looks_at():
+    X = sp.random_array((40_000, 20), density=0.5, rng=0).tocsr()
+    rows = SparseRows(X, Scaling.fit(X), Compute.resolve("cpu", "float32"))
+    sample = _SparseSample(rows, slice(3, None, 20), None).sparse
+    expected = rows.uncentred()[3::20].astype(np.float64)
+    np.testing.assert_array_equal(sample.toarray(), expected.toarray())
+    tracemalloc.start()
+    try:
+        DataCurvature(rows).largest_eigenvalue()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < X.data.nbytes / 2
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 def test_curvature_of_sparse_rows(weighted):
     X = sparse()
     weight = torch.arange(40.0) % 5 / 2 if weighted else None
     scaling, compute = Scaling.fit(X), Compute.resolve("cpu", "float64")
     rows = SparseRows(sp.csr_array(X), scaling, compute)
-    found = largest_eigenvalue(rows, weight)
+    found = DataCurvature(rows, weight=weight).largest_eigenvalue()
     dense = torch.from_numpy(scaling.apply(X, np.float64))
     before = dense.clone()
-    assert found == pytest.approx(largest_eigenvalue(dense, weight), rel=1e-12)
+    of_dense = DataCurvature(dense, weight=weight).largest_eigenvalue()
+    assert found == pytest.approx(of_dense, rel=1e-12)
     assert torch.equal(dense, before)
     heavy = np.ones(40) if weight is None else weight.numpy()
     moments = dense.numpy().T @ (heavy[:, None] * dense.numpy()) / 40

@@ -1,7 +1,6 @@
 """The training loop: what it computes, when it refreshes, when it stops."""
 
 import copy
-from dataclasses import replace
 
 import pytest
 import torch
@@ -9,11 +8,11 @@ from torch import nn
 
 from skdeepcluster.architectures import IdentityArchitecture, MLPAutoencoder
 from skdeepcluster.engine import (
+    LabelChange,
     OptimizerSpec,
     Phase,
     RandomStreams,
     TrainingDivergedError,
-    label_change,
 )
 from skdeepcluster.engine._batches import ShuffledBatches
 from skdeepcluster.objectives import (
@@ -157,7 +156,7 @@ def test_an_epoch_of_training_covers_every_row(make_trainer):
 
 
 def test_stop_rule_not_before_the_end_of_the_first_epoch(make_trainer):
-    stop = replace(label_change(0.5), over_steps=1)
+    stop = LabelChange(0.5, over_steps=1)
     phase = clustering(Still(), epochs=9, every=2, stop=stop)
     history = make_trainer(n=50).run(phase)
     assert history["update_step"] == [2, 4, 6]

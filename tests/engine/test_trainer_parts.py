@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from skdeepcluster.engine import OptimizerSpec, Phase, Ramp, Reclustering, label_change
-from skdeepcluster.engine._curvature import relative_to
+from skdeepcluster.engine import LabelChange, OptimizerSpec, Phase, Ramp, Reclustering
+from skdeepcluster.engine._curvature import DataCurvature
 from skdeepcluster.engine._phases import LabelWindow
 from skdeepcluster.kmeans import lloyd, nearest_center
 from skdeepcluster.objectives import (
@@ -123,7 +123,7 @@ def test_a_ramp_of_no_epochs_is_a_weight():
 
 
 def test_stop_rule_waits_for_its_epochs():
-    window = LabelWindow(label_change(0.5, min_epochs=3))
+    window = LabelWindow(LabelChange(0.5, min_epochs=3))
     labels = torch.zeros(4)
     stops = [window.stops(labels, 200 * e, e) for e in (0, 1, 2, 3)]
     assert stops == [False, False, False, True]
@@ -191,7 +191,8 @@ def test_centres_that_follow_every_batch(make_trainer):
 
 def test_rates_relative_to_the_data_and_limited_by_them(make_trainer):
     trainer = make_trainer(n=50, batch_size=50)
-    stable = relative_to(trainer.x, OptimizerSpec("sgd", 0.02)).learning_rate
+    spec = OptimizerSpec("sgd", 0.02)
+    stable = DataCurvature(trainer.x).relative(spec).learning_rate
 
     def moved(learning_rate, **options):
         fresh = make_trainer(n=50, batch_size=50)

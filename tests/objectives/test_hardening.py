@@ -50,6 +50,38 @@ def test_soft_assignments():
     torch.testing.assert_close(q_of(double(Z), double(CENTERS)), double(Q), **TOLERANCE)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("alpha", [1e-323, 1e-200, 1e-45, 1e-38, 1e-30])
+def test_few_degrees_of_freedom_stay_finite(alpha, dtype):
+    """The limit: one over the distances, of which the quotient would overflow."""
+    z, centers = (value.to(dtype) for value in random_case())
+    centers[0] = z[0]
+    z, centers = z.requires_grad_(), centers.requires_grad_()
+    log_q = student_t_log_q(z, centers, alpha)
+    near = 1 / torch.cdist(z[1:], centers)
+    expected = near / near.sum(dim=1, keepdim=True)
+    torch.testing.assert_close(log_q[1:].exp(), expected, rtol=1e-5, atol=0)
+    assert log_q[0].exp().argmax() == 0
+    (log_q.exp() * log_q).sum().backward()
+    for value in (log_q, z.grad, centers.grad):
+        assert torch.isfinite(value).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_small_alphas_join_the_others(dtype):
+    z, centers = (value.to(dtype) for value in random_case())
+    edge = torch.finfo(dtype).tiny ** 0.5
+    below = student_t_log_q(z, centers, edge * (1 - 1e-6))
+    torch.testing.assert_close(student_t_log_q(z, centers, edge), below)
+
+
+def test_alpha_beyond_the_numbers_of_the_dtype_is_an_error():
+    z, centers = random_case()
+    assert student_t_log_q(z, centers, 1e300).isfinite().all()
+    with pytest.raises(ValueError, match=r"'alpha'.* 3\.4e\+38.*float32. Got 1e\+300"):
+        student_t_log_q(z.float(), centers.float(), 1e300)
+
+
 def test_soft_assignments_with_two_degrees_of_freedom():
     expected = [
         [0.8386095222, 0.1613904778],
@@ -237,7 +269,9 @@ def test_reorder_renumbers_the_clusters():
     assert isinstance(objective.centers, torch.nn.Parameter)
 
 
-def test_blocks_do_not_change_the_target(monkeypatch):
+@pytest.mark.parametrize("kept", [True, False])
+def test_blocks_do_not_change_the_target(monkeypatch, kept):
+    """Nor does it matter whether assignments are kept or computed again."""
     z, centers = random_case(n=101)
     objective = hardening_at(centers)
     whole = objective.refresh(z)
@@ -249,9 +283,10 @@ def test_blocks_do_not_change_the_target(monkeypatch):
         return original(z, *args)
 
     monkeypatch.setattr(_base, "_BLOCK_ELEMENTS", 10 * centers.numel())
+    monkeypatch.setattr(_hardening, "_KEPT_ELEMENTS", 101 * 4 - (not kept))
     monkeypatch.setattr(_hardening, "student_t_log_q", spy)
     torch.testing.assert_close(objective.refresh(z), whole, rtol=1e-14, atol=0)
-    assert sizes == 2 * ([10] * 10 + [1])
+    assert sizes == (1 if kept else 2) * ([10] * 10 + [1])
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -1,6 +1,8 @@
 """Known answers for DCN's centres, which follow every batch."""
 
 import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -147,6 +149,61 @@ def test_empty_clusters_start_again_at_different_places():
     z = double([[0.0], [1.0], [20.0], [20.0], [-7.0]])
     objective = at(double([[0.5], [98.0], [99.0]]))
     assert objective.refresh(z).tolist() == [0, 0, 1, 1, 2]
+
+
+def test_a_new_start_leaves_no_other_cluster_without_rows():
+    """The farthest row is the only one of its cluster."""
+    z = double([[0.0], [0.5], [0.6], [1.0], [10.0]])
+    objective = at(double([[0.5], [9.0], [100.0]]))
+    labels = objective.refresh(z)
+    assert labels.tolist() == [2, 0, 0, 0, 1]
+    assert objective.centers.flatten().tolist() == [0.5, 9.0, 0.0]
+
+
+def test_a_cluster_that_a_new_start_empties_starts_again_too(caplog):
+    """The new centre at 8 is nearer to 6 and 7 than theirs at 2."""
+    z = double([[7.0], [6.0], [-1.0], [8.0], [-4.0], [-3.0]])
+    objective = at(double([[-2.0], [2.0], [99.0]]))
+    with caplog.at_level(logging.INFO, logger="skdeepcluster"):
+        labels = objective.refresh(z)
+    assert labels.tolist() == [1, 1, 0, 2, 0, 0]
+    assert objective.centers.flatten().tolist() == [-2.0, 6.0, 8.0]
+    assert caplog.messages == ["clusters without rows that start again: 2"]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_cluster_stays_without_rows(seed):
+    generator = torch.Generator().manual_seed(seed)
+    k = 2 + seed % 7
+    z = torch.randint(0, 9, (12, 2), generator=generator).double() ** 2
+    centers = 40 * torch.randn(k, 2, generator=generator, dtype=torch.float64)
+    weight = torch.randint(0, 2, (12,), generator=generator).double()
+    objective = at(centers)
+    labels = objective.refresh(z, weight)
+    expected = min(k, len(z[weight > 0].unique(dim=0)))
+    assert len(labels[weight > 0].unique()) == expected
+    assert torch.equal(labels, objective.assign(z))
+
+
+def test_processes_sum_equally_often():
+    """Whatever rows they have: else they would wait for each other."""
+    parts = double([[0.0], [0.5], [0.6]]), double([[1.0], [10.0], [-30.0]])
+    processes, sums, calls = threading.Barrier(2, timeout=30), [None, None], [0, 0]
+
+    def refresh(rank):
+        def reduce(statistics):
+            calls[rank] += 1
+            sums[rank] = statistics
+            processes.wait()
+            total = sums[0] + sums[1]
+            processes.wait()
+            return total
+
+        at(double([[0.5], [9.0], [100.0], [101.0]])).refresh(parts[rank], reduce=reduce)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(refresh, range(2)))
+    assert calls[0] == calls[1] > 1
 
 
 def test_rows_without_weight_take_no_cluster():

@@ -166,11 +166,17 @@ def test_centers_start_at_random_for_annealing(global_rng_untouched):
     assert not torch.equal(centers, start(1))
 
 
-@pytest.mark.parametrize("alpha", [0.1, 28.1325781475, 1000.0, math.inf])
+@pytest.mark.parametrize("alpha", [0.0, 1e-30, 0.1, 28.1325781475, 1000.0, math.inf])
 def test_labels_are_the_nearest_centers(alpha):
+    """Also where the weights of all centres are the same, or round to it."""
     z, centers = random_case(n=1003)
     objective = at(centers, alpha)
     assert torch.equal(objective.assign(z), torch.cdist(z, centers).argmin(dim=1))
+
+
+def test_of_equally_near_centers_the_first_has_the_row():
+    objective = at(double([[9.0], [1.0], [-1.0]]), 0.0)
+    assert objective.assign(double([[0.0], [2.0]])).tolist() == [1, 1]
 
 
 def test_rows_are_assigned_alone_as_together():
