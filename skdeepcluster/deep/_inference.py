@@ -13,7 +13,6 @@ from skdeepcluster.deep._input import FLOATS, rows_of, valid_rows
 from skdeepcluster.engine import (
     Compute,
     blocks_of,
-    is_available,
     map_blocks,
     position_free,
 )
@@ -68,8 +67,7 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
         The CPU stands in for a device that this host does not have.
         """
-        device = self.device if is_available(self.device) else "cpu"
-        compute = Compute.resolve(device, self.precision)
+        compute = Compute.here(self.device, self.precision)
         network = self.module_
         placed = {(p.device.type, p.dtype) for p in network.parameters()}
         if not placed <= {(compute.device.type, compute.dtype)}:

@@ -5,7 +5,6 @@ from skdeepcluster.engine._checkpoints import Checkpoints
 from skdeepcluster.engine._devices import (
     PRECISIONS,
     Compute,
-    is_available,
     memory_errors,
     reuse_host_memory,
 )
@@ -85,7 +84,6 @@ __all__ = [
     "group_of",
     "in_words",
     "parameters_in_words",
-    "is_available",
     "map_blocks",
     "memory_errors",
     "part_of",

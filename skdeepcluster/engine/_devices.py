@@ -23,7 +23,7 @@ def available_devices() -> list[str]:
     return [*names, "cpu"]
 
 
-def is_available(device: str) -> bool:
+def _is_available(device: str) -> bool:
     """Whether this host has a device; a name that torch does not know is an error."""
     return device == "auto" or _exists(_parse(device))
 
@@ -115,6 +115,11 @@ class Compute:
                 "Got device 'mps'."
             )
         return cls(resolved, precision)
+
+    @classmethod
+    def here(cls, device: str, precision: str) -> Compute:
+        """Check both; the CPU stands in for a device that this host does not have."""
+        return cls.resolve(device if _is_available(device) else "cpu", precision)
 
     @property
     def dtype(self) -> torch.dtype:

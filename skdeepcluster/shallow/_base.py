@@ -15,7 +15,6 @@ from skdeepcluster.engine import (
     Compute,
     check_agreement,
     group_of,
-    is_available,
     part_of,
     reuse_host_memory,
 )
@@ -152,8 +151,7 @@ class BaseDirectionalEstimator(BaseShallowEstimator):
     def _matrix(self, X, precision=None, group=ALONE):
         """The rows for computing with, on the device; those of all processes."""
         reuse_host_memory()
-        device = self.device if is_available(self.device) else "cpu"
-        compute = Compute.resolve(device, precision or self.precision)
+        compute = Compute.here(self.device, precision or self.precision)
         matrix = as_matrix(X, compute.device, compute.precision)
         return matrix if group.size == 1 else ShardedMatrix(matrix, group)
 

@@ -8,7 +8,7 @@ import torch
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from skdeepcluster.engine import Compute, is_available
+from skdeepcluster.engine import Compute
 from skdeepcluster.kmeans._euclidean_rows import as_rows
 from skdeepcluster.kmeans._rows import fixed_order_sum
 from skdeepcluster.shallow._base import answer_dtype
@@ -103,8 +103,7 @@ class CentroidFactors(HardClusterer):
 
     def _rows(self, X):
         """The rows for computing with, on the device."""
-        device = self.device if is_available(self.device) else "cpu"
-        return as_rows(X, Compute.resolve(device, self.precision).device)
+        return as_rows(X, Compute.here(self.device, self.precision).device)
 
     def _label(self, X):
         rows = self._rows(X)

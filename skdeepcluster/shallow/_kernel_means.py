@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
-from skdeepcluster.engine import Compute, is_available
+from skdeepcluster.engine import Compute
 from skdeepcluster.shallow._base import answer_dtype
 from skdeepcluster.shallow._hard_memberships import HardClusterer
 from skdeepcluster.shallow._kernel_blocks import KernelBlocks
@@ -87,8 +87,7 @@ class KernelMeans(HardClusterer):
         return KernelBlocks(X_fit, self.kernel, params, self.precision)
 
     def _device(self):
-        device = self.device if is_available(self.device) else "cpu"
-        device = Compute.resolve(device, self.precision).device
+        device = Compute.here(self.device, self.precision).device
         return device if device.type != "mps" else "cpu"
 
     def _precomputed(self):
