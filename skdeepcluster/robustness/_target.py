@@ -16,6 +16,7 @@ from sklearn.utils.validation import (
 from skdeepcluster.deep._input import rows_of
 from skdeepcluster.engine import map_blocks
 from skdeepcluster.objectives import ClusteringObjective
+from skdeepcluster.objectives._base import in_double
 from skdeepcluster.utils._torch_settings import own_torch_settings
 
 
@@ -54,7 +55,7 @@ class Attack:
         x, codes = rows[:, :-1].clone().requires_grad_(), rows[:, -1:].long()
         with self.compute.autocast():
             z = self.network.encode(x)
-        raised = self._raised(_in_double(z), codes)
+        raised = self._raised(in_double(z), codes)
         return torch.autograd.grad(raised.sum(), x)[0]
 
     def _raised(self, z, codes):
@@ -82,10 +83,6 @@ class Attack:
         far = np.abs(X.astype(np.float64) - self.start) > np.abs(change)
         X[far] = np.nextafter(X[far], self.X[far])
         return X if self.range is None else np.clip(X, *self.range)
-
-
-def _in_double(z):
-    return z.cpu().double() if z.device.type == "mps" else z.double()
 
 
 def _checked_estimator(estimator):
