@@ -23,7 +23,6 @@ from skdeepcluster.engine import (
     PRETRAININGS,
     Budget,
     Compute,
-    LabelChange,
     Observer,
     OptimizerSpec,
     Phase,
@@ -36,6 +35,7 @@ from skdeepcluster.engine import (
     check_agreement,
     copy_from_first,
     embedding_size_of,
+    label_change,
     memory_errors,
     set_dropout_generator,
     verbosity,
@@ -238,7 +238,7 @@ class BaseDeepEstimator(
             budget.max_iter(self.max_iter),
             OptimizerSpec(self.optimizer, self.learning_rate),
             refresh_every=budget.update_interval(self.update_interval),
-            stop=LabelChange(self.tol),
+            stop=label_change(self.tol),
             rate="limited",
         )
         return replace(phase, **options)

@@ -7,7 +7,7 @@ from numbers import Real
 from skdeepcluster.architectures import ConcatenatedLayers
 from skdeepcluster.deep._clusterer import BaseDeepClusterer
 from skdeepcluster.deep._losses import NAMES, build_losses, is_soft, takes_nearest
-from skdeepcluster.engine import LabelChange, Ramp, Reclustering
+from skdeepcluster.engine import Ramp, Reclustering, label_change
 from skdeepcluster.objectives import (
     ClusteringObjective,
     Denoising,
@@ -242,7 +242,7 @@ class DeepClustering(BaseDeepClusterer):
         if self.schedule == "ramp":
             epochs = budget.max_iter(self.max_iter) // 2
             clustering = {o: Ramp(w, epochs) for o, w in clustering.items()}
-            options["stop"] = LabelChange(self.tol, min_epochs=epochs)
+            options["stop"] = label_change(self.tol, min_epochs=epochs)
         if any(getattr(o, "annealing_epochs", 0) for o in clustering):
             options["stop"] = None  # the schedule of alpha is run to its end
         if self.schedule == "alternating":

@@ -10,7 +10,7 @@ from skdeepcluster.architectures import BoundedEmbedding
 from skdeepcluster.deep._clusterer import BaseDeepClusterer
 from skdeepcluster.deep._inference import check_answers
 from skdeepcluster.deep._pretrained import unfrozen
-from skdeepcluster.engine import LabelChange
+from skdeepcluster.engine import label_change
 from skdeepcluster.objectives import LayerwiseReconstruction
 from skdeepcluster.utils._group import Shard
 from skdeepcluster.utils._sklearn import Interval, StrOptions
@@ -98,7 +98,7 @@ class BaseDiscriminativeClusterer(BaseDeepClusterer):
             objectives,
             epochs=epochs,
             refresh_every=budget.steps_per_epoch if every == "auto" else every,
-            stop=LabelChange(self.tol, min_epochs=warmup + 1),
+            stop=label_change(self.tol, min_epochs=warmup + 1),
         )
 
     def _warmup(self, budget, epochs, pretraining):

@@ -31,6 +31,7 @@ from skdeepcluster.engine._phases import (
     Phase,
     Ramp,
     Reclustering,
+    label_change,
 )
 from skdeepcluster.engine._position_free import position_free
 from skdeepcluster.engine._pretraining import (
@@ -84,6 +85,7 @@ __all__ = [
     "group_of",
     "in_words",
     "parameters_in_words",
+    "label_change",
     "map_blocks",
     "memory_errors",
     "part_of",

@@ -115,6 +115,11 @@ def label_change_share(
     return float(differs.mean())
 
 
+def label_change(tol: float, min_epochs: int = 1) -> LabelChange:
+    """Stop rule of the DEC family, as methods write it: see `LabelChange`."""
+    return LabelChange(tol, min_epochs=min_epochs)
+
+
 @dataclass(frozen=True)
 class Ramp:
     """Weight of a loss that grows linearly from 0, epoch by epoch.
