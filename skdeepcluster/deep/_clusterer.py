@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral
 
 import numpy as np
@@ -36,6 +35,7 @@ from skdeepcluster.utils._sklearn import (
 from skdeepcluster.utils._stored import neighbours
 from skdeepcluster.utils._torch_settings import own_torch_settings
 from skdeepcluster.utils._transaction import whole_or_nothing
+from skdeepcluster.utils._warnings import warn_user
 
 
 def _has_soft_assignments(estimator):
@@ -274,10 +274,9 @@ def _answers(objective):
 def _warn_of_collapse(counts):
     alive = int(np.count_nonzero(counts))
     if alive < len(counts):
-        warnings.warn(
+        warn_user(
             f"Number of distinct clusters ({alive}) found smaller than n_clusters "
             f"({len(counts)}). Possibly due to duplicate points in X, or clusters died "
             f"in training. Rows per cluster: {counts.tolist()}.",
             ConvergenceWarning,
-            stacklevel=8,
         )

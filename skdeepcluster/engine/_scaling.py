@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from skdeepcluster.utils._group import ALONE, Group
 from skdeepcluster.utils._stored import StoredRows, row_blocks, rows_of_bytes
+from skdeepcluster.utils._warnings import warn_user
 
 _LARGEST = float(np.finfo(np.float32).max)
 _DOMINANT = 0.99
@@ -173,12 +173,11 @@ def _blocks(
 def _warn_of_dominance(squares: NDArray[np.float64]) -> None:
     column, total = int(squares.argmax()), float(squares.sum())
     if len(squares) > 2 and squares[column] > _DOMINANT * total:
-        warnings.warn(
+        warn_user(
             f"Column {column} has {squares[column] / total:.1%} of the variance of X, "
             "so that the clusters will be those of this column. Scale X first (e.g. "
             "with StandardScaler) where the others should count.",
             DataScaleWarning,
-            stacklevel=9,
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral
 
 import numpy as np
@@ -30,6 +29,7 @@ from skdeepcluster.utils._input import (
 )
 from skdeepcluster.utils._sklearn import Interval, StrOptions, tags_for_sparse
 from skdeepcluster.utils._stored import is_stored, neighbours
+from skdeepcluster.utils._warnings import warn_user
 
 # Squares of sums of smaller ones, or of their inverses, leave the range of float64.
 _SMALLEST_WEIGHT = 1e-100
@@ -91,12 +91,11 @@ class BaseShallowEstimator(BaseEstimator):
     def _warn_of_empty(self, counts):
         found = int(np.count_nonzero(counts))
         if found < len(counts):
-            warnings.warn(
+            warn_user(
                 f"Number of distinct clusters ({found}) found smaller than "
                 f"{self._groups} ({len(counts)}). Possibly due to "
                 f"{self._indistinct}.",
                 ConvergenceWarning,
-                stacklevel=6,
             )
 
     def _validate_weight(self, sample_weight, X):
@@ -171,11 +170,10 @@ class BaseDirectionalEstimator(BaseShallowEstimator):
                 f"{n_zero} rows of zeros of {len(matrix)}."
             )
         if n_zero:
-            warnings.warn(
+            warn_user(
                 f"{_number_of_rows(n_zero)}; left out of the fit, with a fixed answer "
                 "in predictions.",
                 UserWarning,
-                stacklevel=6,
             )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -21,6 +20,7 @@ from skdeepcluster.utils._docstring import shared_docstring
 from skdeepcluster.utils._sklearn import Interval, StrOptions, _fit_context
 from skdeepcluster.utils._torch_settings import own_torch_settings
 from skdeepcluster.utils._transaction import whole_or_nothing
+from skdeepcluster.utils._warnings import warn_user
 
 
 @shared_docstring
@@ -250,10 +250,9 @@ class VonMisesFisherMixture(DirectionalMixture):
         self.concentrations_ = parameters.concentrations
 
     def _warn_of_limit(self):
-        warnings.warn(
+        warn_user(
             f"The mixture did not converge within max_iter={self.max_iter} iterations: "
             "the log-likelihood still rises by more than tol. Raise max_iter or tol, "
             "or check for degenerate data.",
             ConvergenceWarning,
-            stacklevel=6,
         )
