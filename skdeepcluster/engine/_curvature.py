@@ -178,8 +178,7 @@ class _SparseSample:
     """
 
     def __init__(self, x: SparseRows, every: slice, weight: Tensor | None) -> None:
-        # As in `uncentred`, which copies all rows.
-        self.sparse = (x.X[every] / x.scaling.factor).astype(np.float64)
+        self.sparse = x.uncentred(every).astype(np.float64)
         self.shift = x.shift.cpu().double().numpy()
         n_rows = self.sparse.shape[0]
         self.weight = np.ones(n_rows) if weight is None else weight.numpy()

@@ -13,7 +13,8 @@ import torch
 # Kinds of global values that are described; modules and classes change with versions.
 _CONSTANT = bool | int | float | complex | str | bytes | tuple | list | dict
 _CONSTANT |= set | frozenset | np.ndarray | torch.Tensor
-_INSTALLED = tuple(sysconfig.get_paths()[path] for path in ("stdlib", "purelib"))
+_PATHS = "stdlib", "platstdlib", "purelib", "platlib"
+_INSTALLED = tuple(sysconfig.get_paths()[path] for path in _PATHS)
 
 
 def described_function(value: Any, described: Callable[[Any], Any]) -> Any:

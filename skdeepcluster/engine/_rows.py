@@ -84,9 +84,10 @@ class SparseRows:
         """The rows of an index, in its order."""
         return self._dense(self.X[index.cpu().numpy()])
 
-    def uncentred(self) -> sp.csr_array:
-        """All rows, scaled but not shifted, so that zeros stay zeros."""
-        return self.X / self.scaling.factor
+    def uncentred(self, rows: slice | None = None) -> sp.csr_array:
+        """All or some rows, scaled but not shifted, so that zeros stay zeros."""
+        X = self.X if rows is None else self.X[rows]
+        return X / self.scaling.factor
 
     def _dense(self, part: sp.csr_array) -> Tensor:
         values = self._scaled(part)
