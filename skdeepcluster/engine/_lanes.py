@@ -78,11 +78,18 @@ class Lane:
             return self._captured(function, generators)
         except RuntimeError:
             self.records = False
-            # Generators that a failed recording has left waiting for its end are told
-            # by the end of one that succeeds, on memory that nothing has failed on.
-            self._pool = torch.cuda.graph_pool_handle()
-            self._captured(self._least, generators)
+            self._recover(generators)
             raise
+
+    def _recover(self, generators: Iterable[torch.Generator]) -> None:
+        """Leave a failed recording behind.
+
+        Generators that it has left waiting for its end are told by the end of one that
+        succeeds, on memory that nothing has failed on.
+        """
+        # What may be recorded later starts anew: torch refuses a pool of the past.
+        self._pool, self._anchor = torch.cuda.graph_pool_handle(), None
+        self._captured(self._least, generators)
 
     def _least(self) -> Tensor:
         return torch.zeros(1, device=self.device)

@@ -70,6 +70,10 @@ def test_after_a_failure_generators_are_told_and_nothing_more_is_recorded(lane, 
     assert failed.ended and last.ended and not last.fails
     assert last.generators == [generator]
     assert last.pool != failed.pool == anchor.pool
+    lane.record(lambda: torch.ones(()), [generator])
+    *_, anchor, after = Graph.made
+    assert anchor.generators == [] and after.generators == [generator]
+    assert after.pool == anchor.pool > last.pool
 
 
 def test_a_device_that_records_nothing_is_asked_once(lane, monkeypatch):
