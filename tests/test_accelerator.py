@@ -26,7 +26,15 @@ from interruptions import Interruptions, outcome
 from scipy.sparse import csr_array
 from stores import Store
 
-from skdeepcluster import DCN, DEC, DEKM, IDEC, MIADM, SphericalKMeans
+from skdeepcluster import (
+    DCN,
+    DEC,
+    DEKM,
+    IDEC,
+    MIADM,
+    SphericalKMeans,
+    VonMisesFisherMixture,
+)
 from skdeepcluster.architectures import ConvAutoencoder, UnpoolingAutoencoder
 from skdeepcluster.engine import Compute, _progress, _recording
 from skdeepcluster.engine._lanes import Lane
@@ -297,6 +305,28 @@ def test_spherical_kmeans_finds_the_labels_of_the_cpu():
         for name in ("cpu", DEVICE)
     )
     np.testing.assert_array_equal(device.labels_, host.labels_)
+
+
+@pytest.mark.parametrize("form", [np.asarray, csr_array])
+def test_spherical_kmeans_of_more_rows_than_a_block(form):
+    rows = np.random.RandomState(0).normal(size=(40_000, 3)).astype(np.float32)
+    host, device = (
+        SphericalKMeans(4, device=name, random_state=0).fit(form(rows))
+        for name in ("cpu", DEVICE)
+    )
+    assert device.inertia_ == pytest.approx(host.inertia_, rel=1e-9)
+    np.testing.assert_array_equal(device.labels_, device.predict(form(rows)))
+    assert (device.labels_ == host.labels_).mean() > 0.999
+
+
+def test_a_mixture_of_more_rows_than_a_block():
+    rows = np.random.RandomState(0).normal(size=(20_000, 3)).astype(np.float32)
+    host, device = (
+        VonMisesFisherMixture(3, device=name, random_state=0).fit(rows)
+        for name in ("cpu", DEVICE)
+    )
+    np.testing.assert_allclose(device.means_, host.means_, **CLOSE)
+    np.testing.assert_array_equal(device.labels_, device.predict(rows))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

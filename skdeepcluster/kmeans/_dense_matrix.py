@@ -17,14 +17,17 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from skdeepcluster.kmeans._cosine_centers import DenseCenters
-from skdeepcluster.kmeans._whole_matrix import WholeMatrix
+from skdeepcluster.kmeans._whole_matrix import (
+    BLOCK_ELEMENTS,
+    WholeMatrix,
+    consecutive,
+    rows_of_product,
+    rows_to_read,
+)
 from skdeepcluster.utils._ahead import done_ahead
 from skdeepcluster.utils._linear import fast_linear
 from skdeepcluster.utils._stored import StoredRows, is_on_disk
 
-BLOCK_ELEMENTS = 1 << 20
-LARGEST_BLOCK_ROWS = 4096
-SMALLEST_BLOCK_ROWS = 256
 # Norms outside leave the range in which float32 rounds relatively.
 _SMALLEST_NORM, _LARGEST_NORM = 1e-25, 1e30
 # One unit in the last place of what a product may round its factors to.
@@ -76,8 +79,8 @@ class DenseMatrix(WholeMatrix):
         self.device = torch.device(device)
         self.precision = precision
         self.dtype = torch.float64 if precision == "float64" else torch.float32
-        rows = BLOCK_ELEMENTS // max(1, x.shape[1])
-        self.block_rows = max(SMALLEST_BLOCK_ROWS, min(rows, LARGEST_BLOCK_ROWS))
+        self.read_rows = rows_to_read(x.shape[1])
+        self.block_rows = rows_of_product(x.shape[1], self.device)
         self._norms: Tensor | None = None
         if self._beyond_range():
             self.x, self._norms = _rescaled(x[:]), None
@@ -107,16 +110,15 @@ class DenseMatrix(WholeMatrix):
     def _beyond_range(self) -> bool:
         """Whether rows are so long or short that float32 cannot take them."""
         odd = (~is_regular(self.norms)).nonzero().squeeze(1).numpy()
-        starts = range(0, len(odd), self.block_rows)
-        return any(bool(self.x[odd[i : i + self.block_rows]].any()) for i in starts)
-
-    def slices(self) -> Iterator[slice]:
-        """Slices of rows, which depend on the shape alone."""
-        for start in range(0, len(self), self.block_rows):
-            yield slice(start, min(start + self.block_rows, len(self)))
+        parts = consecutive(len(odd), self.read_rows)
+        return any(bool(self.x[odd[part]].any()) for part in parts)
 
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
         """Slices with their rows; mapped files are read ahead."""
+        if self._resident is not None:
+            slices = consecutive(len(self), self.block_rows)
+            yield from ((rows, self._resident[rows]) for rows in slices)
+            return
         if not is_on_disk(self.x):
             yield from ((rows, self._block(rows)) for rows in self.slices())
             return
@@ -166,7 +168,7 @@ class DenseMatrix(WholeMatrix):
         """
         out = torch.zeros(n_clusters, self.shape[1], dtype=torch.float64)
         # One buffer for all blocks: new memory costs as much as the product.
-        buffer = torch.empty(self.block_rows, self.shape[1], dtype=torch.float64)
+        buffer = torch.empty(self.read_rows, self.shape[1], dtype=torch.float64)
         for rows in self.slices():
             scaled = buffer[: rows.stop - rows.start].copy_(self._read(rows))
             out.index_add_(0, labels[rows], scaled.mul_(scale[rows, None]))
@@ -177,9 +179,7 @@ class DenseMatrix(WholeMatrix):
     ) -> Tensor:
         """Sums as `sums` gives them, of the rows `index` alone; (m,) all three."""
         out = torch.zeros(n_clusters, self.shape[1], dtype=torch.float64)
-        step = self.block_rows
-        for part in range(0, len(index), step):
-            rows = slice(part, part + step)
+        for rows in consecutive(len(index), self.read_rows):
             scaled = self.gather(index[rows]).mul_(scale[rows, None])
             out.index_add_(0, labels[rows], scaled)
         return out
@@ -189,8 +189,6 @@ class DenseMatrix(WholeMatrix):
         return memberships.T @ self._read(rows).to(torch.float64)
 
     def _block(self, rows: slice) -> Tensor:
-        if self._resident is not None:
-            return self._resident[rows]
         return self._to_block(self.x[rows])
 
     def _to_block(self, x: np.ndarray) -> Tensor:

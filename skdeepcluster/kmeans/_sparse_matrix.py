@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from skdeepcluster.kmeans._cosine_centers import SparseCenters
-from skdeepcluster.kmeans._dense_matrix import (
+from skdeepcluster.kmeans._dense_matrix import is_regular, own_memory, product_error
+from skdeepcluster.kmeans._whole_matrix import (
     LARGEST_BLOCK_ROWS,
-    is_regular,
-    own_memory,
-    product_error,
+    WholeMatrix,
+    consecutive,
+    rows_of_product,
 )
-from skdeepcluster.kmeans._whole_matrix import WholeMatrix
 
 with warnings.catch_warnings():
     # Given once in a process, with the first tensor of this layout: that it is new.
@@ -51,7 +51,8 @@ class SparseMatrix(WholeMatrix):
         self.device = torch.device(device)
         self.precision = "float64" if precision == "float64" else "float32"
         self.dtype = getattr(torch, self.precision)
-        self.block_rows = LARGEST_BLOCK_ROWS
+        self.read_rows = LARGEST_BLOCK_ROWS
+        self.block_rows = rows_of_product(1, self.device)
         self._indices = torch.from_numpy(
             own_memory(x.indices.astype(np.int32, copy=False))
         )
@@ -74,15 +75,11 @@ class SparseMatrix(WholeMatrix):
             self._norms = _norms(self.x)
         return self._norms
 
-    def slices(self) -> Iterator[slice]:
-        """Slices of rows, which depend on the shape alone."""
-        for start in range(0, len(self), self.block_rows):
-            yield slice(start, min(start + self.block_rows, len(self)))
-
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
         """Slices with their rows, as CSR tensors that share the memory of the data."""
         if self._blocks is None:
-            self._blocks = [(rows, self._block(rows)) for rows in self.slices()]
+            slices = consecutive(len(self), self.block_rows)
+            self._blocks = [(rows, self._block(rows)) for rows in slices]
         yield from self._blocks
 
     def take(self, index: Tensor) -> Tensor:

@@ -16,11 +16,16 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from skdeepcluster.kmeans._dense_matrix import BLOCK_ELEMENTS, DenseMatrix
+from skdeepcluster.kmeans._dense_matrix import DenseMatrix
 from skdeepcluster.kmeans._sparse_matrix import SparseMatrix
+from skdeepcluster.kmeans._whole_matrix import (
+    BLOCK_ELEMENTS,
+    DEVICE_BLOCK_ELEMENTS,
+    consecutive,
+)
 from skdeepcluster.utils._linear import INNER_MULTIPLE, fast_linear
 
-_LARGEST_BLOCK_ROWS = 1024
+_LARGEST_BLOCK_ROWS, _LARGEST_DEVICE_BLOCK_ROWS = 1024, 8192
 _SMALLEST_BLOCK_ROWS = 16
 
 
@@ -29,13 +34,10 @@ class DenseUnitBlocks:
 
     def __init__(self, matrix: DenseMatrix) -> None:
         self.matrix = matrix
-        rows = _LARGEST_BLOCK_ROWS
-        while rows > _SMALLEST_BLOCK_ROWS and rows * matrix.shape[1] > BLOCK_ELEMENTS:
-            rows //= 2
-        self.block_rows = rows
-        self._missing = -matrix.shape[1] % INNER_MULTIPLE
         # Apple's GPUs have no float64, in which sums are taken.
         self._on_host = matrix.device.type in ("cpu", "mps")
+        self.block_rows = _block_rows(matrix.shape[1], self._on_host)
+        self._missing = -matrix.shape[1] % INNER_MULTIPLE
 
     def operand(self, directions: np.ndarray) -> Tensor:
         """Directions, (k, d), as the other factor of `cosines`."""
@@ -44,8 +46,7 @@ class DenseUnitBlocks:
 
     def __iter__(self) -> Iterator[tuple[slice, Tensor]]:
         """Slices with their unit rows, (B, d + padding), float64."""
-        for start in range(0, len(self.matrix), self.block_rows):
-            rows = slice(start, min(start + self.block_rows, len(self.matrix)))
+        for rows in consecutive(len(self.matrix), self.block_rows):
             yield rows, self._block(rows)
 
     def cosines(self, block: Tensor, operand: Tensor) -> np.ndarray:
@@ -74,6 +75,14 @@ class DenseUnitBlocks:
         block = x.new_zeros(shape)
         block[: len(x), :width] = x / norms.to(x.device)
         return block
+
+
+def _block_rows(width: int, on_host: bool) -> int:
+    rows = _LARGEST_BLOCK_ROWS if on_host else _LARGEST_DEVICE_BLOCK_ROWS
+    elements = BLOCK_ELEMENTS if on_host else DEVICE_BLOCK_ELEMENTS
+    while rows > _SMALLEST_BLOCK_ROWS and rows * width > elements:
+        rows //= 2
+    return rows
 
 
 class SparseUnitBlocks:

@@ -2,23 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
 
 _Matrix = TypeVar("_Matrix", bound="WholeMatrix")
 
+BLOCK_ELEMENTS = 1 << 20
+LARGEST_BLOCK_ROWS = 4096
+SMALLEST_BLOCK_ROWS = 256
+# Of an accelerator, which has far more to do at a time before it outweighs launches.
+DEVICE_BLOCK_ELEMENTS = 1 << 24
+_DEVICE_BLOCK_ROWS = 1 << 15
+
 
 class WholeMatrix:
-    """A matrix that is its own part; see `ShardedMatrix` for one that is not."""
+    """A matrix that is its own part; see `ShardedMatrix` for one that is not.
+
+    Attributes
+    ----------
+    read_rows : int
+        How many rows the host reads at a time.
+    block_rows : int
+        How many a product takes at a time.
+    """
 
     x: Any
+    read_rows: int
+    block_rows: int
 
     def __init__(self, x: Any, device: Any = "cpu", precision: str = "float32") -> None:
         raise NotImplementedError
 
     def __len__(self) -> int:
         raise NotImplementedError
+
+    def slices(self) -> Iterator[slice]:
+        """Slices of rows as the host reads them; they depend on the shape alone."""
+        return consecutive(len(self), self.read_rows)
 
     @property
     def own(self: _Matrix) -> _Matrix:
@@ -37,3 +60,23 @@ class WholeMatrix:
     def as_double(self: _Matrix) -> _Matrix:
         """The same rows, multiplied in float64 on the CPU."""
         return type(self)(self.x, "cpu", "float64")
+
+
+def consecutive(n_rows: int, step: int) -> Iterator[slice]:
+    """Slices of `step` rows each, the last one of what is left."""
+    for start in range(0, n_rows, step):
+        yield slice(start, min(start + step, n_rows))
+
+
+def rows_to_read(width: int) -> int:
+    """How many rows of so many entries the host reads at a time."""
+    rows = BLOCK_ELEMENTS // max(1, width)
+    return max(SMALLEST_BLOCK_ROWS, min(rows, LARGEST_BLOCK_ROWS))
+
+
+def rows_of_product(width: int, device: torch.device) -> int:
+    """How many rows of so many entries a product on a device takes at a time."""
+    if device.type == "cpu":
+        return rows_to_read(width)
+    rows = DEVICE_BLOCK_ELEMENTS // max(1, width)
+    return max(SMALLEST_BLOCK_ROWS, min(rows, _DEVICE_BLOCK_ROWS))

@@ -7,7 +7,12 @@ import torch
 from cosine_cases import FORMS, blobs, centers_of, text, unit
 
 from skdeepcluster.kmeans import as_matrix
-from skdeepcluster.kmeans._dense_matrix import LARGEST_BLOCK_ROWS, product_error
+from skdeepcluster.kmeans._dense_matrix import product_error
+from skdeepcluster.kmeans._whole_matrix import (
+    LARGEST_BLOCK_ROWS,
+    rows_of_product,
+    rows_to_read,
+)
 from skdeepcluster.utils._stored import is_mapped
 
 X = text()
@@ -169,6 +174,15 @@ def test_error_follows_the_settings_of_the_process():
     assert errors[1] > 1e-3
     assert product_error(10, "bfloat16") == 0
     assert product_error(10, "float64") < 1e-14
+
+
+@pytest.mark.parametrize(
+    ("width", "read", "of_product"), [(1, 4096, 1 << 15), (784, 1337, 21_399)]
+)
+def test_an_accelerator_takes_more_rows_at_a_time(width, read, of_product):
+    assert rows_to_read(width) == read
+    assert rows_of_product(width, torch.device("cpu")) == read
+    assert rows_of_product(width, torch.device("cuda")) == of_product
 
 
 def test_more_rows_than_a_block(form):
