@@ -5,9 +5,10 @@
 The file holds the images of MNIST (70,000, from ``SKDEEPCLUSTER_DATA``) many times,
 each time moved by up to two pixels and with noise, as float16 and **sorted by class**.
 
-**Limit.** DEC and spherical k-means are fitted on the mapped file in a process that
-lowers its limit on private memory (``RLIMIT_DATA``) after the imports to what it then
-has plus `--allowance`. A fit that would copy the file, or convert it, breaks.
+**Limit.** DEC and spherical k-means are fitted on the mapped file, once, with the first
+seed, in a process that lowers its limit on private memory (``RLIMIT_DATA``) after the
+imports to what it then has plus `--allowance`. A fit that would copy the file, or
+convert it, breaks.
 
 **Quality.** The same models, fitted in memory to a random part of the file with the
 same number of optimizer steps; both label 10,000 images as they are in MNIST.
@@ -112,8 +113,13 @@ def measure_limit(settings):
     limit = limit_private_memory(settings["allowance"])
     return [
         {**fit(name, model, X, *known), "before": before, "limit": limit}
-        for name, model in models(settings, len(X), 0).items()
+        for name, model in models(settings, len(X), settings["first_seed"]).items()
     ]
+
+
+def seeds(settings):
+    """Those of the fits that are taken more than once."""
+    return range(settings["first_seed"], settings["first_seed"] + settings["seeds"])
 
 
 def part_of(settings, seed):
@@ -127,7 +133,7 @@ def part_of(settings, seed):
 def measure_quality(settings):
     """Fits in memory, one for each seed."""
     fits, known = [], load("mnist10k")
-    for seed in range(settings["seeds"]):
+    for seed in seeds(settings):
         X = part_of(settings, seed)
         for name, model in models(settings, len(X), seed).items():
             fits.append({**fit(name, model, X, *known), "seed": seed})
@@ -137,7 +143,7 @@ def measure_quality(settings):
 def measure_forms(settings):
     """Fits of the same sorted rows on disk and in memory, one pair for each seed."""
     fits, known = [], load("mnist10k")
-    for seed in range(settings["seeds"]):
+    for seed in seeds(settings):
         with both_forms(settings, seed) as forms:
             for form, X in forms.items():
                 for name, model in models(settings, len(X), seed).items():
@@ -253,6 +259,7 @@ def parse_arguments(arguments=None):
     add("--steps", type=int, default=15_000, help="optimizer steps of each phase")
     add("--part-rows", type=int, default=200_000)
     add("--seeds", type=int, default=3)
+    add("--first-seed", type=int, default=0)
     add("--repeats", type=int, default=3)
     add("--threads", type=int, default=2)
     add("--models", nargs="+", default=["DEC", "SphericalKMeans"])
@@ -272,7 +279,7 @@ def main(arguments=None):
         path = Path(folder) / "images.float16"
         n_rows = write_images(path, args.gigabytes)
         print(f"{n_rows} x {N_FEATURES}, {path.stat().st_size / 1e9:.2f} GB, float16")
-        names = ("allowance", "steps", "part_rows", "seeds", "repeats", "models")
+        names = "allowance steps part_rows seeds first_seed repeats models".split()
         settings = {name: getattr(args, name) for name in names}
         settings.update(path=str(path), folder=folder)
         answers = {}
