@@ -14,7 +14,8 @@ from skdeepcluster.kmeans._twins import first_twins
 from skdeepcluster.shallow._hard_memberships import used_first
 from skdeepcluster.shallow._kernel_blocks import KERNELS
 from skdeepcluster.shallow._kernel_means import KernelMeans
-from skdeepcluster.shallow._mean_starts import label_starts, number_of_starts
+from skdeepcluster.shallow._mean_starts import label_starts
+from skdeepcluster.shallow._starts import number_of_starts
 from skdeepcluster.utils._input import without_zeros
 from skdeepcluster.utils._sklearn import Interval, StrOptions, _fit_context
 from skdeepcluster.utils._torch_settings import own_torch_settings

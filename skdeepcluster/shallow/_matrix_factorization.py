@@ -14,7 +14,8 @@ from skdeepcluster.kmeans._point_seeding import METHODS
 from skdeepcluster.shallow._base import answer_dtype
 from skdeepcluster.shallow._centroid_factors import CentroidFactors
 from skdeepcluster.shallow._hard_memberships import used_first
-from skdeepcluster.shallow._mean_starts import center_starts, number_of_starts
+from skdeepcluster.shallow._mean_starts import center_starts
+from skdeepcluster.shallow._starts import number_of_starts
 from skdeepcluster.utils._sklearn import Interval, StrOptions, _fit_context
 from skdeepcluster.utils._torch_settings import own_torch_settings
 from skdeepcluster.utils._transaction import whole_or_nothing

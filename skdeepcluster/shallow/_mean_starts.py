@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 from sklearn.utils import check_array
 
 from skdeepcluster.kmeans._point_seeding import PointSeeding
-
-
-def number_of_starts(init, n_init, of_seeding=1):
-    """What "auto" means, and 1 where every start would be the same."""
-    if not (callable(init) or isinstance(init, str)):
-        return 1
-    if n_init != "auto":
-        return n_init
-    return of_seeding if isinstance(init, str) and init == "k-means++" else 10
+from skdeepcluster.shallow._starts import given_centers
 
 
 def center_starts(init, n_clusters, X, points, streams):
@@ -39,22 +30,8 @@ def center_starts(init, n_clusters, X, points, streams):
     if isinstance(init, str):
         seeding = PointSeeding(points, streams.generator("kmeans"))
         return lambda: points.rows.gather(seeding.draw(init, n_clusters))
-    expected = (n_clusters, X.shape[1])
-    if callable(init):
-        random = np.random.RandomState(streams.seed("kmeans") % 2**32)
-        return lambda: _centers(init(X, n_clusters, random_state=random), expected)
-    return lambda: _centers(init, expected)
-
-
-def _centers(centers, expected):
-    centers = check_array(centers, accept_sparse="csr", dtype=np.float64)
-    centers = centers.toarray() if sp.issparse(centers) else centers
-    if centers.shape != expected:
-        raise ValueError(
-            "The initial centers should have shape (n_clusters, n_features) = "
-            f"{expected}, got {centers.shape}."
-        )
-    return torch.from_numpy(np.array(centers))
+    given = given_centers(init, n_clusters, X, streams)
+    return lambda: torch.from_numpy(np.array(given()))
 
 
 def label_starts(init, n_clusters, points, streams):

@@ -13,14 +13,26 @@ from skdeepcluster.utils._stored import StoredRows
 METHODS = ("k-means++", "random", "farthest")
 
 
-def number_of_starts(init, n_init):
-    """What "auto" means, and 1 where every start would be the same."""
+def number_of_starts(init, n_init, of_seeding=1):
+    """What "auto" means, and 1 where every start would be the same.
+
+    Parameters
+    ----------
+    init : str, array-like or callable
+    n_init : int or "auto"
+    of_seeding : int, default=1
+        What "auto" means for k-means++.
+
+    Returns
+    -------
+    n_starts : int
+    """
     by_chance = callable(init) or (isinstance(init, str) and init != "farthest")
     if not by_chance:
         return 1
     if n_init != "auto":
         return n_init
-    return 1 if isinstance(init, str) and init == "k-means++" else 10
+    return of_seeding if isinstance(init, str) and init == "k-means++" else 10
 
 
 def starts(init, n_clusters, X, matrix, weight, streams):
@@ -44,24 +56,46 @@ def starts(init, n_clusters, X, matrix, weight, streams):
     if isinstance(init, str):
         seeding = Seeding(matrix, weight, streams.generator("kmeans"))
         return lambda: seeding.draw(init, n_clusters)
-    if callable(init):
-        random = np.random.RandomState(streams.seed("kmeans") % 2**32)
-        X = X.x if isinstance(X, StoredRows) else X  # as the user has passed it
-        return lambda: _given(
-            init(X, n_clusters, random_state=random), n_clusters, matrix
-        )
-    return lambda: _given(init, n_clusters, matrix)
+    given = given_centers(init, n_clusters, X, streams)
+    return lambda: matrix.centers_type(torch.from_numpy(_directions(given())))
 
 
-def _given(centers, n_clusters, matrix):
+def given_centers(init, n_clusters, X, streams):
+    """Function that gives the centres a user has passed, or computes for each start.
+
+    Parameters
+    ----------
+    init : array-like or callable
+    n_clusters : int
+    X : ndarray or CSR matrix of shape (n, d)
+        What a callable gets.
+    streams : RandomStreams
+
+    Returns
+    -------
+    given : callable
+        Returns an ndarray of shape (k, d), float64.
+    """
+    expected = (n_clusters, X.shape[1])
+    if not callable(init):
+        return lambda: _check_centers(init, expected)
+    random = np.random.RandomState(streams.seed("kmeans") % 2**32)
+    X = X.x if isinstance(X, StoredRows) else X  # as the user has passed it
+    return lambda: _check_centers(init(X, n_clusters, random_state=random), expected)
+
+
+def _check_centers(centers, expected):
     centers = check_array(centers, accept_sparse="csr", dtype=np.float64)
     centers = centers.toarray() if sp.issparse(centers) else centers
-    expected = (n_clusters, matrix.shape[1])
     if centers.shape != expected:
         raise ValueError(
             "The initial centers should have shape (n_clusters, n_features) = "
             f"{expected}, got {centers.shape}."
         )
+    return centers
+
+
+def _directions(centers):
     largest = np.abs(centers).max(axis=1, keepdims=True)
     if not largest.all():
         raise ValueError(
@@ -69,5 +103,4 @@ def _given(centers, n_clusters, matrix):
             f"{int(np.flatnonzero(largest == 0)[0])}."
         )
     centers = centers / largest
-    centers /= np.linalg.norm(centers, axis=1, keepdims=True)
-    return matrix.centers_type(torch.from_numpy(centers))
+    return centers / np.linalg.norm(centers, axis=1, keepdims=True)
