@@ -15,6 +15,8 @@ import skdeepcluster
 PACKAGE = Path(skdeepcluster.__file__).parent
 API_PAGE = PACKAGE.parent / "docs" / "api.rst"
 FILES = sorted(PACKAGE.rglob("*.py"))
+# What has an `__init__` that says what others may import, at any depth.
+FOLDERS = sorted(path.parent for path in PACKAGE.rglob("__init__.py"))
 
 # Codes of numpydoc.validate: no docstring, no summary; then parameters not
 # documented, unknown, in another order, without type; no Returns section; and
@@ -24,11 +26,16 @@ FUNCTION_CODES = SUMMARY_CODES | {"PR01", "PR02", "PR03", "PR04", "RT01"}
 ESTIMATOR_CODES = FUNCTION_CODES | {"PR07", "RT03"}
 
 
+def name_of(folder):
+    return ".".join(folder.relative_to(PACKAGE.parent).parts)
+
+
 def public_namespaces():
+    """Those of the package and of its floors; what is below is for the package."""
     internal = {"engine", "utils"}
-    folders = {path.parent.name for path in FILES if path.name == "__init__.py"}
-    folders -= {PACKAGE.name, *internal}
-    return ["skdeepcluster", *(f"skdeepcluster.{name}" for name in sorted(folders))]
+    floors = [folder for folder in FOLDERS if folder.parent == PACKAGE]
+    public = [floor for floor in floors if floor.name not in internal]
+    return [name_of(folder) for folder in (PACKAGE, *public)]
 
 
 def public_objects():
@@ -73,7 +80,7 @@ def test_version():
     assert installed == skdeepcluster.__version__
 
 
-@pytest.mark.parametrize("namespace", public_namespaces())
+@pytest.mark.parametrize("namespace", [name_of(folder) for folder in FOLDERS])
 def test_all_is_complete_and_importable(namespace):
     module = importlib.import_module(namespace)
     assert module.__doc__, f"{namespace} has no docstring"

@@ -1,23 +1,13 @@
 """K-means itself: seeding, Lloyd's iteration and restarts, in pure PyTorch.
 
-Euclidean, for the embeddings of deep methods, and for the cosine, dense and sparse.
+Here that of tensors, for the embeddings of deep methods. Its relatives have folders:
+`cosine`, on the dense and sparse rows of `matrices`; `means`, Euclidean or behind a
+kernel; and the mixtures of `directional`.
 """
 
 from skdeepcluster.kmeans._assignment import cluster_sums, nearest_center
-from skdeepcluster.kmeans._cosine_assignment import label_block, nearest_by_cosine
-from skdeepcluster.kmeans._cosine_kmeans import (
-    ALGORITHMS,
-    mini_batch_kmeans,
-    spherical_kmeans,
-    summarise,
-)
-from skdeepcluster.kmeans._cosine_seeding import Seeding
-from skdeepcluster.kmeans._fuzzy import fuzzy_memberships
 from skdeepcluster.kmeans._kmeans import kmeans
 from skdeepcluster.kmeans._lloyd import KMeansResult, lloyd
-from skdeepcluster.kmeans._matrix import as_matrix
-from skdeepcluster.kmeans._mini_batch import MiniBatch
-from skdeepcluster.kmeans._palm import binary_prox, simplex_projection
 from skdeepcluster.kmeans._seeding import kmeans_plus_plus
 from skdeepcluster.kmeans._soft import (
     SoftKMeansResult,
@@ -25,7 +15,20 @@ from skdeepcluster.kmeans._soft import (
     soft_log_memberships,
     soft_means,
 )
-from skdeepcluster.kmeans._spherical import Partition
+from skdeepcluster.kmeans.cosine import (
+    ALGORITHMS,
+    MiniBatch,
+    Partition,
+    Seeding,
+    fuzzy_memberships,
+    label_block,
+    mini_batch_kmeans,
+    nearest_by_cosine,
+    spherical_kmeans,
+    summarise,
+)
+from skdeepcluster.kmeans.matrices import as_matrix
+from skdeepcluster.kmeans.means import binary_prox, simplex_projection
 
 __all__ = [
     "ALGORITHMS",

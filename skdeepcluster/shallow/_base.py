@@ -18,7 +18,7 @@ from skdeepcluster.engine import (
     reuse_host_memory,
 )
 from skdeepcluster.kmeans import as_matrix
-from skdeepcluster.kmeans._sharded_matrix import ShardedMatrix
+from skdeepcluster.kmeans.matrices import ShardedMatrix
 from skdeepcluster.utils._group import ALONE
 from skdeepcluster.utils._input import (
     check_finite,

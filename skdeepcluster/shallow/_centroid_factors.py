@@ -9,8 +9,8 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from skdeepcluster.engine import Compute
-from skdeepcluster.kmeans._euclidean_rows import as_rows
 from skdeepcluster.kmeans._rows import fixed_order_sum
+from skdeepcluster.kmeans.means import as_rows
 from skdeepcluster.shallow._base import answer_dtype
 from skdeepcluster.shallow._hard_memberships import HardClusterer
 from skdeepcluster.shallow._mean_starts import check_labels

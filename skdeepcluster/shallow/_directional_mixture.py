@@ -7,12 +7,12 @@ from sklearn.base import ClusterMixin, DensityMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skdeepcluster.engine import RandomStreams
-from skdeepcluster.kmeans._unit_blocks import unit_blocks
-from skdeepcluster.kmeans._vmf_sampling import sample_von_mises_fisher
-from skdeepcluster.kmeans._von_mises_fisher import (
+from skdeepcluster.kmeans.directional import (
     VonMisesFisherParameters,
     infer_mixture,
+    sample_von_mises_fisher,
 )
+from skdeepcluster.kmeans.matrices import unit_blocks
 from skdeepcluster.shallow._base import BaseDirectionalEstimator, answer_dtype
 from skdeepcluster.utils._torch_settings import own_torch_settings
 

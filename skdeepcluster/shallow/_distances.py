@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from skdeepcluster.kmeans import as_matrix
-from skdeepcluster.kmeans._unit_blocks import unit_blocks
+from skdeepcluster.kmeans.matrices import unit_blocks
 
 
 def cosine_distances(X, centers):

@@ -8,9 +8,13 @@ from numbers import Real
 import scipy.sparse as sp
 
 from skdeepcluster.engine import RandomStreams, verbosity
-from skdeepcluster.kmeans._kernel import KERNEL_SOLVERS, KernelPoints, kernel_kmeans
-from skdeepcluster.kmeans._point_seeding import METHODS
-from skdeepcluster.kmeans._twins import first_twins
+from skdeepcluster.kmeans.means import (
+    KERNEL_SOLVERS,
+    METHODS,
+    KernelPoints,
+    first_twins,
+    kernel_kmeans,
+)
 from skdeepcluster.shallow._hard_memberships import used_first
 from skdeepcluster.shallow._kernel_blocks import KERNELS
 from skdeepcluster.shallow._kernel_means import KernelMeans

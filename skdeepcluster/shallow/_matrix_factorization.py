@@ -8,9 +8,7 @@ import numpy as np
 import torch
 
 from skdeepcluster.engine import RandomStreams, verbosity
-from skdeepcluster.kmeans._euclidean import EuclideanPoints
-from skdeepcluster.kmeans._factorization import SOLVERS, factorize
-from skdeepcluster.kmeans._point_seeding import METHODS
+from skdeepcluster.kmeans.means import METHODS, SOLVERS, EuclideanPoints, factorize
 from skdeepcluster.shallow._base import answer_dtype
 from skdeepcluster.shallow._centroid_factors import CentroidFactors
 from skdeepcluster.shallow._hard_memberships import used_first

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from sklearn.utils import check_array
 
-from skdeepcluster.kmeans._point_seeding import PointSeeding
+from skdeepcluster.kmeans.means import PointSeeding
 from skdeepcluster.shallow._starts import given_centers
 
 

@@ -10,8 +10,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skdeepcluster.engine import RandomStreams, verbosity
 from skdeepcluster.kmeans import spherical_kmeans
-from skdeepcluster.kmeans._unit_blocks import unit_blocks
-from skdeepcluster.kmeans._vmf_estimation import MixtureModel, fit_mixture
+from skdeepcluster.kmeans.directional import MixtureModel, fit_mixture
+from skdeepcluster.kmeans.matrices import unit_blocks
 from skdeepcluster.shallow._base import BaseDirectionalEstimator
 from skdeepcluster.shallow._directional_mixture import DirectionalMixture
 from skdeepcluster.shallow._hard_memberships import used_first

@@ -1,1 +1,3 @@
 """Helpers shared by every floor of the package."""
+
+__all__: list[str] = []

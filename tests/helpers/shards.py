@@ -20,7 +20,7 @@ from skdeepcluster import (
 )
 from skdeepcluster.engine import Observer, TrainingDivergedError, _checkpoints
 from skdeepcluster.engine._progress import PhaseProgress
-from skdeepcluster.kmeans._sharded_matrix import ShardedMatrix
+from skdeepcluster.kmeans.matrices._sharded import ShardedMatrix
 from skdeepcluster.metrics import _partition
 from skdeepcluster.utils import _stored
 

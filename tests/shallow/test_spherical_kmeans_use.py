@@ -17,7 +17,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from skdeepcluster import SphericalKMeans
-from skdeepcluster.kmeans import _spherical
+from skdeepcluster.kmeans.cosine import _partition
 
 X = blobs()
 TEXTS = [
@@ -239,7 +239,7 @@ def test_an_interrupted_fit_changes_nothing(first, monkeypatch):
     def interrupt(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_spherical.Partition, "relabel", interrupt)
+    monkeypatch.setattr(_partition.Partition, "relabel", interrupt)
     with pytest.raises(KeyboardInterrupt):
         found.fit(blobs(50, 3))
     assert vars(found).keys() == before.keys()

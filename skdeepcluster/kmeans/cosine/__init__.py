@@ -1,0 +1,26 @@
+"""K-means for the cosine: exact, with and without bounds, fuzzy, or in mini-batches."""
+
+from skdeepcluster.kmeans.cosine._assignment import label_block, nearest_by_cosine
+from skdeepcluster.kmeans.cosine._fuzzy import fuzzy_memberships
+from skdeepcluster.kmeans.cosine._kmeans import (
+    ALGORITHMS,
+    mini_batch_kmeans,
+    spherical_kmeans,
+    summarise,
+)
+from skdeepcluster.kmeans.cosine._mini_batch import MiniBatch
+from skdeepcluster.kmeans.cosine._partition import Partition
+from skdeepcluster.kmeans.cosine._seeding import Seeding
+
+__all__ = [
+    "ALGORITHMS",
+    "MiniBatch",
+    "Partition",
+    "Seeding",
+    "fuzzy_memberships",
+    "label_block",
+    "mini_batch_kmeans",
+    "nearest_by_cosine",
+    "spherical_kmeans",
+    "summarise",
+]

@@ -1,0 +1,204 @@
+r"""Kernel k-means: means that are known through a kernel alone.
+
+With :math:`K_{ij} = \phi(x_i) \cdot \phi(x_j)` the squared distance of a point to the
+mean of a cluster C of mass m is
+
+.. math::
+    K_{ii} - \frac{2}{m} \sum_{j \in C} w_j K_{ij}
+           + \frac{1}{m^2} \sum_{j, l \in C} w_j w_l K_{jl} .
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skdeepcluster.kmeans._rows import fixed_order_sum
+from skdeepcluster.kmeans.means._hartigan import hartigan
+from skdeepcluster.kmeans.means._partition import MeanPartition, best_start, converge
+
+KERNEL_SOLVERS = ("lloyd", "hartigan")
+
+
+class KernelPoints:
+    """Points of which only the products with each other are known.
+
+    Parameters
+    ----------
+    kernel : Tensor of shape (n, n), float32 or float64
+        Symmetric, on the device that computes.
+    weight : Tensor of shape (n,), float64
+        Sample weights, at least one of them above 0.
+    twins : Tensor of shape (n,), int64
+        Index of the first point that is equal to each, on the host.
+    """
+
+    def __init__(self, kernel: Tensor, weight: Tensor, twins: Tensor) -> None:
+        self.kernel = kernel
+        self.device = kernel.device
+        self.weight = weight.to(kernel.device)
+        self.twins = twins
+        self.squares = kernel.diagonal().to(torch.float64)  # (n,)
+        self.scatter = float(fixed_order_sum(self.squares * self.weight))
+
+    def __len__(self) -> int:
+        return len(self.kernel)
+
+    def keys(self, generator: torch.Generator) -> Tensor:
+        """Products with the sum of all points, (n,)."""
+        return (self.kernel @ self.weight.to(self.kernel.dtype)).to(torch.float64)
+
+    def distances_to(self, point: int) -> Tensor:
+        """Squared distances to a point, (n,); exactly 0 for its copies."""
+        twins = self.twins.to(self.device)
+        distances = self._distances(torch.tensor([point]))[:, 0]
+        return distances.masked_fill_(twins == twins[point], 0.0)
+
+    def potentials(self, candidates: Tensor, closest: Tensor) -> Tensor:
+        """Weighted sums of the smaller of `closest` and distances to points, (t,)."""
+        distances = self._distances(candidates).minimum(closest[:, None])
+        return self.weight @ distances
+
+    def nearest_of(self, chosen: Tensor) -> Tensor:
+        """Nearest of the chosen points, (k,), for each point; the first of several."""
+        return self._distances(chosen).argmin(1)
+
+    def _distances(self, index: Tensor) -> Tensor:
+        index = index.to(self.device)
+        products = self.kernel[:, index].to(torch.float64)
+        distances = self.squares[:, None] - 2 * products + self.squares[index]
+        return distances.clamp_(min=0)
+
+
+class KernelPartition(MeanPartition):
+    """Partition of points that are known through a kernel.
+
+    Parameters
+    ----------
+    points : KernelPoints
+    n_clusters : int
+
+    Attributes
+    ----------
+    sums : Tensor of shape (k, n), float64
+        Products of the clusters' weighted sums with all points.
+    norms : Tensor of shape (k,), float64
+        Squared norms of the clusters' means.
+    """
+
+    points: KernelPoints
+
+    def __init__(self, points: KernelPoints, n_clusters: int) -> None:
+        super().__init__(points, n_clusters)
+        self.sums = points.squares.new_zeros(n_clusters, len(points))
+        self.norms = points.squares.new_zeros(n_clusters)
+
+    def nearest(self) -> Tensor:
+        """Nearest mean of every point, (n,); a cluster without points has none."""
+        return self._distances(torch.inf).argmin(0)
+
+    def distance_blocks(self) -> Iterator[tuple[slice, Tensor]]:
+        """All points with their squared distances to all means, (n, k)."""
+        yield slice(0, len(self.points)), self._distances(0.0).T
+
+    def visitor(self, index: Tensor, masses: np.ndarray) -> KernelVisitor:
+        """Means that follow the points `index`, (m,)."""
+        return KernelVisitor(self, index, masses)
+
+    def _own_distances(self, labels: Tensor) -> Tensor:
+        return self._distances(0.0).gather(0, labels[None])[0]
+
+    def _distances(self, empty: float) -> Tensor:
+        """Squared distances to the means, (k, n); `empty` where there is none."""
+        masses = self.masses[:, None]
+        distances = self.sums / masses * -2 + self.norms[:, None] + self.points.squares
+        return torch.where(masses > 0, distances.clamp_(min=0), empty)
+
+    def _take_means(self, before: Tensor) -> None:
+        """Take the sums of the clusters anew that have gained or lost a point."""
+        points, changed = self.points, self.labels != before
+        moved = torch.cat([self.labels[changed], before[changed]]).unique()
+        moved = moved[moved >= 0]
+        members = self.labels[:, None] == moved  # (n, c)
+        weighted = torch.where(members, points.weight[:, None], 0.0)
+        products = points.kernel @ weighted.to(points.kernel.dtype)
+        self.sums[moved] = products.to(torch.float64).T
+        squares = (self.sums[moved] * weighted.T).sum(1)
+        masses = self.masses[moved]
+        self.norms[moved] = torch.where(masses > 0, squares / masses.square(), 0.0)
+
+    def _between(self) -> float:
+        return float(self.norms @ self.masses)
+
+
+class KernelVisitor:
+    """Sums that follow single points."""
+
+    def __init__(
+        self, partition: KernelPartition, index: Tensor, masses: np.ndarray
+    ) -> None:
+        self.points = partition.points
+        self.index = index.tolist()
+        self.masses = masses
+        self.squares = partition.points.squares.cpu().numpy()  # (n,)
+        self.sums = partition.sums.cpu().numpy().copy()  # (k, n)
+        self.norms = partition.norms.cpu().numpy() * np.square(masses)  # of the sums
+
+    def distances(self, at: int) -> np.ndarray:
+        """Squared distances of a visited point to the means, (k,)."""
+        point = self.index[at]
+        masses = np.where(self.masses > 0, self.masses, 1.0)
+        reduced = (self.norms / masses - 2 * self.sums[:, point]) / masses
+        return (reduced + self.squares[point]).clip(0)
+
+    def move(self, at: int, weight: float, origin: int, target: int) -> None:
+        """Move a visited point, the sums with it."""
+        point = self.index[at]
+        products = self.points.kernel[point].to(torch.float64).cpu().numpy()
+        for j, signed in ((origin, -weight), (target, weight)):
+            change = 2 * self.sums[j, point] + signed * self.squares[point]
+            self.norms[j] += signed * change
+            self.sums[j] += signed * products
+
+
+def kernel_kmeans(
+    points: KernelPoints,
+    start: Callable[[], Tensor],
+    n_clusters: int,
+    *,
+    solver: str = "hartigan",
+    n_init: int = 1,
+    max_iter: int = 300,
+    tol: float = 1e-8,
+) -> KernelPartition:
+    """Run kernel k-means from several starts; returns the best partition.
+
+    Parameters
+    ----------
+    points : KernelPoints
+        n of them.
+    start : callable
+        Gives the labels of each start, (n,), int64.
+    n_clusters : int
+    solver : {"lloyd", "hartigan"}, default="hartigan"
+    n_init : int, default=1
+    max_iter : int, default=300
+        Most steps of one start.
+    tol : float, default=1e-8
+        A start ends when the criterion falls by less, relatively.
+
+    Returns
+    -------
+    partition : KernelPartition
+    """
+
+    def run() -> KernelPartition:
+        found = KernelPartition(points, n_clusters)
+        found.relabel(start().to(points.device))
+        (hartigan if solver == "hartigan" else converge)(found, max_iter, tol)
+        return found
+
+    return best_start(run, n_init)
