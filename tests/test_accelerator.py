@@ -307,11 +307,13 @@ def test_spherical_kmeans_finds_the_labels_of_the_cpu():
     np.testing.assert_array_equal(device.labels_, host.labels_)
 
 
+@pytest.mark.parametrize("fuzziness", [1.0, 1.5])
 @pytest.mark.parametrize("form", [np.asarray, csr_array])
-def test_spherical_kmeans_of_more_rows_than_a_block(form):
+def test_spherical_kmeans_of_more_rows_than_a_block(form, fuzziness):
+    params = {"fuzziness": fuzziness, "random_state": 0}
     rows = np.random.RandomState(0).normal(size=(40_000, 3)).astype(np.float32)
     host, device = (
-        SphericalKMeans(4, device=name, random_state=0).fit(form(rows))
+        SphericalKMeans(4, device=name, **params).fit(form(rows))
         for name in ("cpu", DEVICE)
     )
     assert device.inertia_ == pytest.approx(host.inertia_, rel=1e-9)
@@ -320,7 +322,8 @@ def test_spherical_kmeans_of_more_rows_than_a_block(form):
 
 
 def test_a_mixture_of_more_rows_than_a_block():
-    rows = np.random.RandomState(0).normal(size=(20_000, 3)).astype(np.float32)
+    noise = np.random.RandomState(0).normal(size=(20_000, 3)).astype(np.float32)
+    rows = np.tile(5 * np.eye(3, dtype=np.float32), (7000, 1))[:20_000] + noise
     host, device = (
         VonMisesFisherMixture(3, device=name, random_state=0).fit(rows)
         for name in ("cpu", DEVICE)

@@ -87,7 +87,7 @@ class Lane:
         Generators that it has left waiting for its end are told by the end of one that
         succeeds, on memory that nothing has failed on.
         """
-        # What may be recorded later starts anew: torch refuses a pool of the past.
+        # Should `records` be set again: torch refuses a pool without recordings.
         self._pool, self._anchor = torch.cuda.graph_pool_handle(), None
         self._captured(self._least, generators)
 

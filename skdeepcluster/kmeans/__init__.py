@@ -1,6 +1,6 @@
 """K-means itself: seeding, Lloyd's iteration and restarts, in pure PyTorch.
 
-Here that of tensors, for the embeddings of deep methods. Its relatives have folders:
+These files have k-means of tensors, for embeddings. Its relatives have folders:
 `cosine`, on the dense and sparse rows of `matrices`; `means`, Euclidean or behind a
 kernel; and the mixtures of `directional`.
 """

@@ -15,6 +15,12 @@ _DEVICE_BLOCK_ELEMENTS = 2**22
 CANCELLED = 1e-8
 
 
+def consecutive(n_rows: int, step: int) -> Iterator[slice]:
+    """Slices of `step` rows each, the last one of what is left."""
+    for start in range(0, n_rows, step):
+        yield slice(start, min(start + step, n_rows))
+
+
 def row_blocks(
     n_rows: int, width: int, device: torch.device | None = None
 ) -> Iterator[slice]:
@@ -23,8 +29,7 @@ def row_blocks(
         step = min(_BLOCK_ROWS, max(1, _BLOCK_ELEMENTS // width))
     else:
         step = max(1, _DEVICE_BLOCK_ELEMENTS // width)
-    for start in range(0, n_rows, step):
-        yield slice(start, min(start + step, n_rows))
+    return consecutive(n_rows, step)
 
 
 def fixed_order_sum(values: Tensor) -> Tensor:

@@ -13,14 +13,14 @@ from skdeepcluster.kmeans.cosine._partition import Partition
 from skdeepcluster.kmeans.cosine._seeding import Seeding
 
 __all__ = [
+    "label_block",
+    "nearest_by_cosine",
+    "fuzzy_memberships",
     "ALGORITHMS",
+    "mini_batch_kmeans",
+    "spherical_kmeans",
+    "summarise",
     "MiniBatch",
     "Partition",
     "Seeding",
-    "fuzzy_memberships",
-    "label_block",
-    "mini_batch_kmeans",
-    "nearest_by_cosine",
-    "spherical_kmeans",
-    "summarise",
 ]

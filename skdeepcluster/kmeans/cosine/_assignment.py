@@ -16,9 +16,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from skdeepcluster.kmeans._rows import row_blocks
-from skdeepcluster.kmeans.matrices._dense import float32_rounding
-from skdeepcluster.kmeans.matrices._matrix import Centers, Matrix
+from skdeepcluster.kmeans._rows import consecutive, row_blocks
+from skdeepcluster.kmeans.matrices import Centers, Matrix, float32_rounding
 
 # Cosines that differ by less are equal but for the order of summation in float64.
 _TIE = 2e-15
@@ -53,11 +52,14 @@ def nearest_by_cosine(matrix: Matrix, centers: Centers) -> tuple[Tensor, Tensor]
 def cosine_blocks(matrix: Matrix, centers: Centers) -> Iterator[tuple[slice, Tensor]]:
     """Slices of the rows with their cosines to all centres, (b, k), float64, rounded.
 
-    0 for rows of zeros. On the host.
+    0 for rows of zeros. On the host, as many rows at a time as it reads.
     """
     for rows, block in matrix.blocks():
-        products = matrix.products(block, centers).to("cpu", torch.float64)
-        yield rows, products / matrix.norms[rows, None].clamp(min=5e-324)
+        products = matrix.products(block, centers)
+        for part in consecutive(len(products), matrix.read_rows):
+            at = slice(rows.start + part.start, rows.start + part.stop)
+            norms = matrix.norms[at, None].clamp(min=5e-324)
+            yield at, products[part].to("cpu", torch.float64) / norms
 
 
 def own_cosine_distances(matrix: Matrix, labels: Tensor, centers: Centers) -> Tensor:

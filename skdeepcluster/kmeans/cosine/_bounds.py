@@ -27,8 +27,7 @@ import torch
 from torch import Tensor
 
 from skdeepcluster.kmeans.cosine._assignment import label_scores, nearest_by_cosine
-from skdeepcluster.kmeans.matrices._centers import DenseCenters, SparseCenters
-from skdeepcluster.kmeans.matrices._matrix import Centers, Matrix
+from skdeepcluster.kmeans.matrices import Centers, DenseCenters, Matrix, SparseCenters
 
 # For the roundings of float64: of the bounds, of the products that decide what float32
 # leaves open, and of sums and norms that were kept up to date.

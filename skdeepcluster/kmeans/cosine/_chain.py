@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from skdeepcluster.kmeans.cosine._partition import Partition
-from skdeepcluster.kmeans.matrices._unit_rows import raw_sums, unit_rows
+from skdeepcluster.kmeans.matrices import raw_sums, unit_rows
 
 
 def added_norm(norm: Any, products: Any, weight: Any) -> Any:

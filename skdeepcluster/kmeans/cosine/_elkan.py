@@ -25,8 +25,7 @@ from torch import Tensor
 
 from skdeepcluster.kmeans.cosine._assignment import label_scores
 from skdeepcluster.kmeans.cosine._bounds import HamerlyStep
-from skdeepcluster.kmeans.matrices._matrix import Centers, Matrix
-from skdeepcluster.kmeans.matrices._sparse import SparseMatrix
+from skdeepcluster.kmeans.matrices import Centers, Matrix, SparseMatrix
 
 # Roundings of float32, in which the bounds of the pairs are kept.
 _NARROW = 1e-6

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from skdeepcluster.kmeans.cosine._chain import Chain, added_norm, members
 from skdeepcluster.kmeans.cosine._partition import Assign, Partition, converge
-from skdeepcluster.kmeans.matrices._unit_rows import UnitRows, raw_sums, unit_rows
+from skdeepcluster.kmeans.matrices import UnitRows, raw_sums, unit_rows
 from skdeepcluster.utils._reduce import identity
 
 # Of more rows, a chain looks only at those whose own best move is the best: rows far

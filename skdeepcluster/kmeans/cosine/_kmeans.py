@@ -17,7 +17,7 @@ from skdeepcluster.kmeans.cosine._first_variation import local_search
 from skdeepcluster.kmeans.cosine._fuzzy import converge_fuzzy, fuzzy_criterion
 from skdeepcluster.kmeans.cosine._mini_batch import MiniBatch, random_batches
 from skdeepcluster.kmeans.cosine._partition import Assign, Partition, lloyd_step
-from skdeepcluster.kmeans.matrices._matrix import Centers, Matrix
+from skdeepcluster.kmeans.matrices import Centers, Matrix
 
 _LOGGER = logging.getLogger("skdeepcluster")
 

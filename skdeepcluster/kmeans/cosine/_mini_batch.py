@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from skdeepcluster.kmeans.cosine._assignment import label_block
-from skdeepcluster.kmeans.matrices._matrix import Centers, Matrix
+from skdeepcluster.kmeans.matrices import Centers, Matrix
 
 
 class MiniBatch:

@@ -22,8 +22,7 @@ from skdeepcluster.kmeans.cosine._assignment import (
     own_cosine_distances,
 )
 from skdeepcluster.kmeans.cosine._seeding import NARROW, SAME_DIRECTION
-from skdeepcluster.kmeans.matrices._centers import cancelled
-from skdeepcluster.kmeans.matrices._matrix import Centers, Matrix
+from skdeepcluster.kmeans.matrices import Centers, Matrix, cancelled
 from skdeepcluster.utils._reduce import Reduce, identity
 
 # Of more changed rows all sums are taken anew: that reads the rows in order.

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from skdeepcluster.kmeans._seeding import draw_rows, first_smallest
 from skdeepcluster.kmeans.cosine._assignment import cosine_blocks
-from skdeepcluster.kmeans.matrices._matrix import Centers, Matrix
+from skdeepcluster.kmeans.matrices import Centers, Matrix
 
 # Of so narrow a cone of rows float32 hardly tells the directions apart.
 NARROW = 1e-3

@@ -9,8 +9,8 @@ from skdeepcluster.kmeans.directional._sampling import sample_von_mises_fisher
 
 __all__ = [
     "MixtureModel",
-    "VonMisesFisherParameters",
     "fit_mixture",
+    "VonMisesFisherParameters",
     "infer_mixture",
     "sample_von_mises_fisher",
 ]

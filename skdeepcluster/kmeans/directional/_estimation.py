@@ -22,7 +22,7 @@ from skdeepcluster.kmeans.directional._mixture import (
     VonMisesFisherParameters,
     posterior,
 )
-from skdeepcluster.kmeans.matrices._unit_blocks import UnitBlocks
+from skdeepcluster.kmeans.matrices import UnitBlocks
 
 _LOGGER = logging.getLogger("skdeepcluster")
 

@@ -15,7 +15,7 @@ from skdeepcluster.kmeans.directional._concentration import (
     log_mean_exponential,
     log_sphere_area,
 )
-from skdeepcluster.kmeans.matrices._unit_blocks import UnitBlocks
+from skdeepcluster.kmeans.matrices import UnitBlocks
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from skdeepcluster.kmeans._rows import consecutive
 from skdeepcluster.kmeans.matrices._centers import DenseCenters
 from skdeepcluster.kmeans.matrices._whole import (
     BLOCK_ELEMENTS,
     WholeMatrix,
-    consecutive,
     rows_of_product,
     rows_to_read,
 )

@@ -50,6 +50,7 @@ class Matrix(Protocol):
     device: torch.device
     dtype: torch.dtype
     precision: str
+    read_rows: int
     block_rows: int
 
     @property

@@ -32,7 +32,8 @@ class ShardedMatrix:
         self.group = group
         self.x = own.x
         self.device, self.dtype, self.precision = own.device, own.dtype, own.precision
-        self.block_rows, self.width = own.block_rows, own.width
+        self.read_rows, self.block_rows = own.read_rows, own.block_rows
+        self.width = own.width
         self.norms = group.concat(own.norms)
 
     def __len__(self) -> int:

@@ -10,12 +10,12 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
+from skdeepcluster.kmeans._rows import consecutive
 from skdeepcluster.kmeans.matrices._centers import SparseCenters
 from skdeepcluster.kmeans.matrices._dense import is_regular, own_memory, product_error
 from skdeepcluster.kmeans.matrices._whole import (
     LARGEST_BLOCK_ROWS,
     WholeMatrix,
-    consecutive,
     rows_of_product,
 )
 

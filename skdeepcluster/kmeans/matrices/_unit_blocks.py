@@ -16,16 +16,15 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
+from skdeepcluster.kmeans._rows import consecutive
 from skdeepcluster.kmeans.matrices._dense import DenseMatrix
 from skdeepcluster.kmeans.matrices._sparse import SparseMatrix
-from skdeepcluster.kmeans.matrices._whole import (
-    BLOCK_ELEMENTS,
-    DEVICE_BLOCK_ELEMENTS,
-    consecutive,
-)
+from skdeepcluster.kmeans.matrices._whole import BLOCK_ELEMENTS
 from skdeepcluster.utils._linear import INNER_MULTIPLE, fast_linear
 
-_LARGEST_BLOCK_ROWS, _LARGEST_DEVICE_BLOCK_ROWS = 1024, 8192
+# Of an accelerator four times as many: launches weigh more there, but a row that comes
+# alone is padded to a block as well.
+_LARGEST_BLOCK_ROWS, _DEVICE_FACTOR = 1024, 4
 _SMALLEST_BLOCK_ROWS = 16
 
 
@@ -78,11 +77,10 @@ class DenseUnitBlocks:
 
 
 def _block_rows(width: int, on_host: bool) -> int:
-    rows = _LARGEST_BLOCK_ROWS if on_host else _LARGEST_DEVICE_BLOCK_ROWS
-    elements = BLOCK_ELEMENTS if on_host else DEVICE_BLOCK_ELEMENTS
-    while rows > _SMALLEST_BLOCK_ROWS and rows * width > elements:
+    rows = _LARGEST_BLOCK_ROWS
+    while rows > _SMALLEST_BLOCK_ROWS and rows * width > BLOCK_ELEMENTS:
         rows //= 2
-    return rows
+    return rows if on_host else rows * _DEVICE_FACTOR
 
 
 class SparseUnitBlocks:

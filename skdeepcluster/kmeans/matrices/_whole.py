@@ -8,14 +8,16 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from skdeepcluster.kmeans._rows import consecutive
+
 _Matrix = TypeVar("_Matrix", bound="WholeMatrix")
 
 BLOCK_ELEMENTS = 1 << 20
 LARGEST_BLOCK_ROWS = 4096
 SMALLEST_BLOCK_ROWS = 256
 # Of an accelerator, which has far more to do at a time before it outweighs launches.
-DEVICE_BLOCK_ELEMENTS = 1 << 24
-_DEVICE_BLOCK_ROWS = 1 << 15
+_DEVICE_BLOCK_ELEMENTS = 1 << 24
+_DEVICE_BLOCK_ROWS = 1 << 14
 
 
 class WholeMatrix:
@@ -62,12 +64,6 @@ class WholeMatrix:
         return type(self)(self.x, "cpu", "float64")
 
 
-def consecutive(n_rows: int, step: int) -> Iterator[slice]:
-    """Slices of `step` rows each, the last one of what is left."""
-    for start in range(0, n_rows, step):
-        yield slice(start, min(start + step, n_rows))
-
-
 def rows_to_read(width: int) -> int:
     """How many rows of so many entries the host reads at a time."""
     rows = BLOCK_ELEMENTS // max(1, width)
@@ -78,5 +74,5 @@ def rows_of_product(width: int, device: torch.device) -> int:
     """How many rows of so many entries a product on a device takes at a time."""
     if device.type == "cpu":
         return rows_to_read(width)
-    rows = DEVICE_BLOCK_ELEMENTS // max(1, width)
+    rows = _DEVICE_BLOCK_ELEMENTS // max(1, width)
     return max(SMALLEST_BLOCK_ROWS, min(rows, _DEVICE_BLOCK_ROWS))

@@ -13,16 +13,16 @@ from skdeepcluster.kmeans.means._seeding import METHODS, PointSeeding
 from skdeepcluster.kmeans.means._twins import first_twins
 
 __all__ = [
-    "KERNEL_SOLVERS",
-    "METHODS",
-    "SOLVERS",
     "EuclideanPoints",
-    "KernelPoints",
-    "PointSeeding",
     "as_rows",
-    "binary_prox",
+    "SOLVERS",
     "factorize",
-    "first_twins",
+    "KERNEL_SOLVERS",
+    "KernelPoints",
     "kernel_kmeans",
+    "binary_prox",
     "simplex_projection",
+    "METHODS",
+    "PointSeeding",
+    "first_twins",
 ]

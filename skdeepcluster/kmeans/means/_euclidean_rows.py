@@ -22,7 +22,7 @@ from skdeepcluster.kmeans._assignment import (
 )
 from skdeepcluster.kmeans._rows import CANCELLED, row_blocks
 from skdeepcluster.kmeans._seeding import distances_to, potentials
-from skdeepcluster.kmeans.matrices._dense import own_memory
+from skdeepcluster.kmeans.matrices import own_memory
 from skdeepcluster.kmeans.means._twins import first_twins
 from skdeepcluster.utils._input import without_zeros
 from skdeepcluster.utils._stored import is_mapped

@@ -7,7 +7,9 @@ import torch
 from cosine_cases import FORMS, blobs, centers_of, text, unit
 
 from skdeepcluster.kmeans import as_matrix
+from skdeepcluster.kmeans.cosine._assignment import cosine_blocks, nearest_by_cosine
 from skdeepcluster.kmeans.matrices._dense import product_error
+from skdeepcluster.kmeans.matrices._unit_blocks import _block_rows
 from skdeepcluster.kmeans.matrices._whole import (
     LARGEST_BLOCK_ROWS,
     rows_of_product,
@@ -177,12 +179,45 @@ def test_error_follows_the_settings_of_the_process():
 
 
 @pytest.mark.parametrize(
-    ("width", "read", "of_product"), [(1, 4096, 1 << 15), (784, 1337, 21_399)]
+    ("width", "read", "of_product"), [(1, 4096, 1 << 14), (2048, 512, 8192)]
 )
 def test_an_accelerator_takes_more_rows_at_a_time(width, read, of_product):
     assert rows_to_read(width) == read
     assert rows_of_product(width, torch.device("cpu")) == read
     assert rows_of_product(width, torch.device("cuda")) == of_product
+
+
+def test_blocks_of_products_are_read_in_parts(form):
+    """As on an accelerator, whose memory holds dense rows."""
+    expected, matrix = as_matrix(form(X)), as_matrix(form(X))
+    matrix.read_rows, matrix.block_rows = 20, 50
+    if not sp.issparse(matrix.x):
+        matrix._resident = torch.from_numpy(X.astype(np.float32))
+    n, centers = len(X), centers_of(expected, X[:3])
+    starts = [rows.start for rows, _ in matrix.blocks()]
+    assert starts == list(range(0, n, 50)) and n > 100
+    parts = list(cosine_blocks(matrix, centers))
+    assert all(rows.stop - rows.start <= 20 for rows, _ in parts)
+    assert [row for rows, _ in parts for row in range(n)[rows]] == list(range(n))
+    whole = torch.cat([cosines for _, cosines in cosine_blocks(expected, centers)])
+    np.testing.assert_allclose(
+        torch.cat([cosines for _, cosines in parts]), whole, atol=1e-6
+    )
+    labels, _ = nearest_by_cosine(matrix, centers)
+    assert torch.equal(labels, nearest_by_cosine(expected, centers)[0])
+    scale = torch.rand(n, dtype=torch.float64)
+    for found, of_all in zip(
+        (matrix.sums(labels, scale, 3), matrix.norms),
+        (expected.sums(labels, scale, 3), expected.norms),
+        strict=True,
+    ):
+        np.testing.assert_allclose(found, of_all, rtol=1e-12, atol=1e-12)
+
+
+def test_unit_blocks_of_an_accelerator_are_larger():
+    for width, rows in [(1, 1024), (784, 1024), (5000, 128)]:
+        assert _block_rows(width, on_host=True) == rows
+        assert _block_rows(width, on_host=False) == 4 * rows
 
 
 def test_more_rows_than_a_block(form):
