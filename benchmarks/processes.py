@@ -88,7 +88,7 @@ def run(function, rank, n_processes, folder, args):
     except Exception as error:
         result = f"{type(error).__name__}: {error}"
     (Path(folder) / str(rank)).write_bytes(pickle.dumps(result))
-    if n_processes > 1:
+    if torch.distributed.is_initialized():  # a failed fit has left it
         torch.distributed.destroy_process_group()
 
 
