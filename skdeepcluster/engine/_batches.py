@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from functools import partial
+from itertools import cycle
 
 import numpy as np
 import torch
@@ -98,26 +99,36 @@ class MixedBatches:
         return len(self.sizes)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        rows = self.x.as_stored(0, 0)
-        index = torch.empty(0, dtype=torch.int64)
         with closing(self._mixtures()) as mixtures:
+            mixture = next(mixtures)
             for size in self.sizes:
+                rows, index = mixture.take(size)
                 while len(index) < size:
-                    more, numbers = next(mixtures)
+                    mixture = next(mixtures)  # overwrites the rows of the last one
+                    more, numbers = mixture.take(size - len(index))
                     rows = np.concatenate([rows, more])
                     index = torch.cat([index, numbers])
-                own = index[:size].to(self.x.device) + self.shard.start
-                yield self.x.prepared(rows[:size]), own
-                rows, index = rows[size:], index[size:]
+                own = index.to(self.x.device) + self.shard.start
+                yield self.x.prepared(rows), own
 
-    def _mixtures(self) -> Generator[tuple[NDArray, Tensor]]:
-        """Rows of some blocks in random order, as stored, and their numbers."""
+    def _mixtures(self) -> Generator[_Mixture]:
+        """Rows of some blocks in random order, and the next ones meanwhile."""
         groups = self._groups()
-        read = done_ahead(partial(self._read, starts) for starts in groups)
+        largest = max(len(starts) for starts in groups) * self.block_rows
+        stored = self.x.as_stored(0, 0)
+        # Memory that is taken again for every mixture lies between what a step keeps,
+        # and grows with the rows.
+        buffers = [
+            np.empty((largest, stored.shape[1]), stored.dtype) for _ in groups[:2]
+        ]
+        read = done_ahead(
+            partial(self._read, starts, buffer)
+            for starts, buffer in zip(groups, cycle(buffers), strict=False)
+        )
         for starts, rows in zip(groups, read, strict=True):
             numbers = torch.cat([self._numbers(start) for start in starts])
             order = torch.randperm(len(numbers), generator=self.generator)
-            yield rows[order.numpy()], numbers[order]
+            yield _Mixture(rows, order.numpy(), numbers[order])
 
     def _groups(self) -> list[list[int]]:
         """Starts of the blocks that are mixed with each other."""
@@ -130,9 +141,29 @@ class MixedBatches:
     def _numbers(self, start: int) -> Tensor:
         return torch.arange(start, min(start + self.block_rows, len(self.x)))
 
-    def _read(self, starts: list[int]) -> NDArray:
-        rows = self.block_rows
-        return np.concatenate([self.x.as_stored(s, s + rows) for s in starts])
+    def _read(self, starts: list[int], buffer: NDArray) -> NDArray:
+        """Rows of blocks, in the memory given."""
+        n_rows = 0
+        for start in starts:
+            block = self.x.as_stored(start, start + self.block_rows)
+            buffer[n_rows : n_rows + len(block)] = block
+            n_rows += len(block)
+        return buffer[:n_rows]
+
+
+class _Mixture:
+    """Rows in an order of their own, given out in parts."""
+
+    def __init__(self, rows: NDArray, order: NDArray, numbers: Tensor) -> None:
+        self.rows = rows
+        self.order = order
+        self.numbers = numbers  # of the rows, in that order
+
+    def take(self, size: int) -> tuple[NDArray, Tensor]:
+        """The next rows, at most so many, copied; and their numbers."""
+        taken = self.rows[self.order[:size]], self.numbers[:size]
+        self.order, self.numbers = self.order[size:], self.numbers[size:]
+        return taken
 
 
 def shuffled_batches(

@@ -199,12 +199,15 @@ class PhaseNet(NeuralNet):
             return
         with Lane.of(torch.device(self.device)).entered():
             losses = self._run_batches(iterator, training, step_fn)
-            self.history.record(prefix + "_loss", torch.stack(losses).mean().item())
+            self.history.record(prefix + "_loss", losses.mean().item())
 
     def _run_batches(
         self, iterator: Any, training: bool, step_fn: Callable[..., dict[str, Any]]
-    ) -> list[Tensor]:
-        losses: list[Tensor] = []
+    ) -> Tensor:
+        """Losses of the steps that were taken, on the device."""
+        # In one piece: a small tensor of each step would lie between the large ones
+        # that come and go, and keep the C library from using their memory again.
+        losses, taken = torch.empty(0), 0
         epoch = len(self.history) - 1
         self.stopping = False
         self.hooks.before_epoch(epoch)
@@ -212,16 +215,19 @@ class PhaseNet(NeuralNet):
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch)
-            losses.append(step["loss"])
+            if not taken:
+                losses = step["loss"].new_empty(len(iterator))
+            losses[taken] = step["loss"]
+            taken += 1
             self.notify("on_batch_end", batch=batch, training=training, **step)
             self.steps += 1
-            if self.steps % _FLUSH_EVERY == 0 and losses[-1].device.type == "cpu":
+            if self.steps % _FLUSH_EVERY == 0 and losses.device.type == "cpu":
                 flush_denormals(self.optimizer_)
-            whole_epochs = epoch + (len(losses) == len(iterator))
+            whole_epochs = epoch + (taken == len(iterator))
             if self.hooks.after_step(self.steps, whole_epochs):
                 self.stopping = True
                 break
-        return losses
+        return losses[:taken]
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Refuse a loss that is not finite."""

@@ -98,6 +98,20 @@ def test_mixed_batches_cover_every_row_once(n, batch_size, small_blocks):
     assert torch.equal(torch.cat(rows).squeeze(1), index * 10.0)
 
 
+def test_mixtures_take_the_same_memory_again(small_blocks, monkeypatch):
+    batches, seen = streamed(100, 7), []
+    read = batches._read
+
+    def noted(starts, buffer):
+        seen.append(buffer)
+        return read(starts, buffer)
+
+    monkeypatch.setattr(batches, "_read", noted)
+    assert sum(len(index) for _, index in batches) == 100
+    assert len(seen) > 4
+    assert len({id(buffer) for buffer in seen}) == 2
+
+
 def test_few_rows_are_permuted_as_a_whole():
     expected, found = batches_of(1000, 64), streamed(1000, 64)
     for _ in range(2):  # epochs

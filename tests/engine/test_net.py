@@ -1,4 +1,5 @@
 import math
+import weakref
 
 import pytest
 import torch
@@ -96,6 +97,24 @@ def test_errors_and_interrupts_pass_through(make_trainer, error):
         make_trainer().run(phase)
     assert caught.value is error
     assert objective.steps == 7
+
+
+def test_no_tensor_of_a_step_stays_until_the_epoch_ends(make_trainer, monkeypatch):
+    """Small ones would keep the memory of large ones beside them from further use."""
+    losses, alive = [], []
+    train_step = _net.PhaseNet.train_step
+
+    def noted(self, batch, **params):
+        step = train_step(self, batch, **params)
+        losses.append(weakref.ref(step["loss"]))
+        alive.append(sum(loss() is not None for loss in losses))
+        return step
+
+    monkeypatch.setattr(_net.PhaseNet, "train_step", noted)
+    spec = OptimizerSpec("sgd", 1e-3)
+    make_trainer(batch_size=2).run(Phase("p", {Reconstruction(): 1.0}, 1, spec))
+    assert len(losses) > 5
+    assert max(alive) <= 2
 
 
 def test_loss_of_an_epoch_is_the_mean_over_its_batches(make_trainer):
