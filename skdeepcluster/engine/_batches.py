@@ -99,8 +99,9 @@ class MixedBatches:
         return len(self.sizes)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        none = torch.empty(0, dtype=torch.int64)
+        mixture = _Mixture(self.x.as_stored(0, 0), none.numpy(), none)
         with closing(self._mixtures()) as mixtures:
-            mixture = next(mixtures)
             for size in self.sizes:
                 rows, index = mixture.take(size)
                 while len(index) < size:
