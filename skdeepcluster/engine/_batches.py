@@ -117,8 +117,8 @@ class MixedBatches:
         groups = self._groups()
         largest = max(len(starts) for starts in groups) * self.block_rows
         stored = self.x.as_stored(0, 0)
-        # Memory that is taken again for every mixture lies between what a step keeps,
-        # and grows with the rows.
+        # Once: arrays that are made anew for every mixture leave gaps between what
+        # steps keep, and memory grows with the rows.
         buffers = [
             np.empty((largest, stored.shape[1]), stored.dtype) for _ in groups[:2]
         ]
