@@ -152,8 +152,7 @@ class DenseMatrix(WholeMatrix):
         unit = centers.unit()  # (k, d)
         step = max(1, BLOCK_ELEMENTS // self.shape[1])
         out = torch.empty(len(index), dtype=torch.float64)
-        for start in range(0, len(index), step):
-            part = slice(start, start + step)
+        for part in consecutive(len(index), step):
             out[part] = (self.gather(index[part]) * unit[of[part]]).sum(1)
         return out
 

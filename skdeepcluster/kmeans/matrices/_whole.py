@@ -14,7 +14,7 @@ _Matrix = TypeVar("_Matrix", bound="WholeMatrix")
 
 BLOCK_ELEMENTS = 1 << 20
 LARGEST_BLOCK_ROWS = 4096
-SMALLEST_BLOCK_ROWS = 256
+_SMALLEST_BLOCK_ROWS = 256
 # Of an accelerator, which has far more to do at a time before it outweighs launches.
 _DEVICE_BLOCK_ELEMENTS = 1 << 24
 _DEVICE_BLOCK_ROWS = 1 << 14
@@ -66,13 +66,15 @@ class WholeMatrix:
 
 def rows_to_read(width: int) -> int:
     """How many rows of so many entries the host reads at a time."""
-    rows = BLOCK_ELEMENTS // max(1, width)
-    return max(SMALLEST_BLOCK_ROWS, min(rows, LARGEST_BLOCK_ROWS))
+    return _rows_of(width, BLOCK_ELEMENTS, LARGEST_BLOCK_ROWS)
 
 
 def rows_of_product(width: int, device: torch.device) -> int:
     """How many rows of so many entries a product on a device takes at a time."""
     if device.type == "cpu":
         return rows_to_read(width)
-    rows = _DEVICE_BLOCK_ELEMENTS // max(1, width)
-    return max(SMALLEST_BLOCK_ROWS, min(rows, _DEVICE_BLOCK_ROWS))
+    return _rows_of(width, _DEVICE_BLOCK_ELEMENTS, _DEVICE_BLOCK_ROWS)
+
+
+def _rows_of(width: int, elements: int, most: int) -> int:
+    return max(_SMALLEST_BLOCK_ROWS, min(elements // max(1, width), most))
