@@ -212,13 +212,12 @@ class PhaseNet(NeuralNet):
         self.stopping = False
         self.hooks.before_epoch(epoch)
         self._set_training(True)
-        for batch in iterator:
+        for taken, batch in enumerate(iterator, start=1):
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch)
-            if not taken:
+            if taken == 1:
                 losses = step["loss"].new_empty(len(iterator))
-            losses[taken] = step["loss"]
-            taken += 1
+            losses[taken - 1] = step["loss"]
             self.notify("on_batch_end", batch=batch, training=training, **step)
             self.steps += 1
             if self.steps % _FLUSH_EVERY == 0 and losses.device.type == "cpu":
