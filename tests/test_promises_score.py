@@ -20,6 +20,15 @@ from estimators import (
 from skdeepcluster.metrics import neighborhood_score
 
 
+@each_clusterer
+def test_a_single_row_has_no_neighbours(estimator):
+    for n_rows in (0, 1):
+        match = f"Found array with {n_rows} sample.* is required"
+        with pytest.raises(ValueError, match=match):
+            fitted(estimator).score(X[:n_rows])
+    assert np.isfinite(fitted(estimator).score(X[:2]))
+
+
 def metric_of(estimator):
     return "cosine" if estimator in SHALLOW else "euclidean"
 

@@ -15,6 +15,8 @@ from skdeepcluster.deep._inference import check_answers
 from skdeepcluster.deep._input import valid_rows
 from skdeepcluster.deep._training_rows import TrainingRows
 from skdeepcluster.engine import group_of
+from skdeepcluster.utils._forms import plain_labels
+from skdeepcluster.utils._input import checked_weight
 from skdeepcluster.utils._sklearn import _fit_context
 from skdeepcluster.utils._torch_settings import own_torch_settings
 from skdeepcluster.utils._transaction import whole_or_nothing
@@ -129,6 +131,28 @@ class BaseDeepClassifier(ClassifierMixin, BaseDeepEstimator):
     def _assignments(self, X):
         """Probabilities of the classes, (n, k)."""
         return check_answers(self._infer(self.objective_.soft_assign, X))
+
+    def score(self, X, y, sample_weight=None):
+        """Share of rows whose class is predicted: the accuracy.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to classify.
+        y : array-like of shape (n_samples,)
+            Their classes.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        score : float
+            Between 0 and 1.
+        """
+        y = plain_labels(y)
+        if sample_weight is not None:
+            sample_weight = checked_weight(sample_weight, y)
+        return super().score(X, y, sample_weight)
 
     def predict_proba(self, X):
         """Probabilities of the classes: the softmax of the logits.

@@ -16,6 +16,7 @@ from skdeepcluster.engine import (
     map_blocks,
     position_free,
 )
+from skdeepcluster.utils._forms import plain_rows
 from skdeepcluster.utils._stored import at_once
 from skdeepcluster.utils._torch_settings import own_torch_settings
 
@@ -96,7 +97,7 @@ class DecodingMixin:
             Reconstructions in the scale of the training data, in X's dtype.
         """
         check_is_fitted(self)
-        Z = check_array(at_once(X), dtype=list(FLOATS))
+        Z = check_array(at_once(plain_rows(X)), dtype=list(FLOATS))
         if Z.shape[1] != self._n_features_out:
             raise ValueError(
                 f"X has {Z.shape[1]} columns, but the embedding of "

@@ -7,6 +7,7 @@ import scipy.sparse as sp
 from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
 
 from skdeepcluster.engine import SparseRows, StreamedRows
+from skdeepcluster.utils._forms import plain, plain_rows
 from skdeepcluster.utils._input import read_rows, stored_rows, without_duplicates
 from skdeepcluster.utils._stored import StoredRows, is_stored
 
@@ -29,6 +30,7 @@ def valid_rows(estimator, X, y="no_validation", *, reset=True):
     X : {ndarray, StoredRows, CSR matrix}
     y : ndarray, where it was passed
     """
+    X = plain_rows(X)
     if is_stored(X):
         X = stored_rows(estimator, X, FLOATS, reset=reset)
         return X if isinstance(y, str) else (X, _valid_classes(X, y))
@@ -40,7 +42,7 @@ def valid_rows(estimator, X, y="no_validation", *, reset=True):
 
 def _valid_classes(X, y):
     """Classes of stored rows, checked as scikit-learn does beside an array."""
-    y = column_or_1d(y, warn=True)
+    y = column_or_1d(plain(y, "y"), warn=True)
     assert_all_finite(y, input_name="y")
     check_consistent_length(X, y)
     return y

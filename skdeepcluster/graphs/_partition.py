@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 from sklearn.cluster import AgglomerativeClustering
 from sklearn.metrics import pairwise_distances_argmin
-from sklearn.utils import check_array, check_scalar
+from sklearn.utils import check_array
 
 from skdeepcluster.graphs._linkage import path_integral_linkage
 from skdeepcluster.graphs._tree import cut_tree
 from skdeepcluster.graphs._walks import neighbor_walk
+from skdeepcluster.utils._forms import plain_rows
+from skdeepcluster.utils._numbers import check_number
 
 # A group of fewer rows than this share of the mean is left over, not a cluster.
 _SMALLEST_SHARE = 0.25
@@ -48,9 +50,9 @@ def path_integral_partition(
     W. Zhang, D. Zhao and X. Wang, "Agglomerative clustering via maximum incremental
     path integral", Pattern Recognition 46, 2013.
     """
-    X = check_array(X, dtype=np.float64)
-    check_scalar(n_clusters, "n_clusters", Integral, min_val=1)
-    check_scalar(n_neighbors, "n_neighbors", Integral, min_val=1)
+    X = check_array(plain_rows(X), dtype=np.float64, input_name="X")
+    check_number(n_clusters, "n_clusters", Integral, 1)
+    check_number(n_neighbors, "n_neighbors", Integral, 1)
     if len(X) < n_clusters:
         raise ValueError(f"n_samples={len(X)} should be >= n_clusters={n_clusters}.")
     if len(X) <= max(n_clusters, 2):

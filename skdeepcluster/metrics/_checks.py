@@ -4,15 +4,16 @@ import math
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils import check_scalar
 
 from skdeepcluster.metrics._neighbors import METRICS
+from skdeepcluster.utils._forms import plain
+from skdeepcluster.utils._numbers import check_number
 
 
 def check_parameters(n_neighbors, resolution, metric):
     """Raise a ValueError or TypeError that names the parameter out of its range."""
-    check_scalar(n_neighbors, "n_neighbors", Integral, min_val=1)
-    check_scalar(resolution, "resolution", Real, min_val=0)
+    check_number(n_neighbors, "n_neighbors", Integral, 1)
+    check_number(resolution, "resolution", Real, 0)
     if not math.isfinite(resolution):
         raise ValueError(f"resolution must be finite. Got {resolution}.")
     if metric not in METRICS:
@@ -44,7 +45,7 @@ def encode_labels(labels, name):
         If the labels are not one-dimensional, hold a missing value, or cannot be
         compared with each other.
     """
-    labels = np.asarray(labels)
+    labels = np.asarray(plain(labels, name))
     if labels.ndim != 1:
         raise ValueError(
             f"{name} must be a 1d array of labels. Got an array of shape "

@@ -7,6 +7,7 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.utils import check_consistent_length
 
 from skdeepcluster.metrics._checks import encode_labels
+from skdeepcluster.utils._forms import plain_numbers
 
 
 def clustering_accuracy(labels_true, labels_pred, *, sample_weight=None):
@@ -112,7 +113,7 @@ def _check_weight(sample_weight, n_samples):
     """Weights as float64, the largest one being 1."""
     if sample_weight is None:
         return np.ones(n_samples)
-    weight = np.asarray(sample_weight, dtype=np.float64)
+    weight = plain_numbers(sample_weight, "sample_weight")
     if weight.ndim != 1:
         raise ValueError(
             f"sample_weight must be 1d. Got an array of shape {weight.shape} instead."

@@ -7,11 +7,12 @@ from sklearn.utils import (
     check_array,
     check_consistent_length,
     check_random_state,
-    check_scalar,
 )
 
 from skdeepcluster.metrics._checks import check_parameters, encode_labels
 from skdeepcluster.metrics._neighbors import modularity, scan_distances
+from skdeepcluster.utils._forms import plain_rows
+from skdeepcluster.utils._numbers import check_number
 
 
 def sample_rows(n_samples, sample_size=2000, random_state=0):
@@ -43,9 +44,9 @@ def sample_rows(n_samples, sample_size=2000, random_state=0):
     >>> sample_rows(4)
     array([0, 1, 2, 3])
     """
-    check_scalar(n_samples, "n_samples", Integral, min_val=0)
+    check_number(n_samples, "n_samples", Integral, 0)
     if sample_size is not None:
-        check_scalar(sample_size, "sample_size", Integral, min_val=2)
+        check_number(sample_size, "sample_size", Integral, 2)
     if sample_size is None or n_samples <= sample_size:
         return np.arange(n_samples, dtype=np.intp)
     shuffled = check_random_state(random_state).permutation(n_samples)
@@ -289,8 +290,17 @@ def input_silhouette(X, labels, *, metric="euclidean"):
 def _check_sample(X, labels, sample_size, random_state):
     """Validate the data and keep the rows to score, with labels 0..n_clusters-1."""
     X = check_array(
-        X, accept_sparse="csr", dtype="numeric", ensure_min_samples=2, input_name="X"
+        plain_rows(X),
+        accept_sparse="csr",
+        dtype="numeric",
+        ensure_min_samples=0,
+        input_name="X",
     )
+    if X.shape[0] < 2:
+        raise ValueError(
+            f"Found array with {X.shape[0]} sample(s) (shape={X.shape}) while a "
+            "minimum of 2 is required by the score, which compares neighbours."
+        )
     codes, _ = encode_labels(labels, "labels")
     check_consistent_length(X, codes)
     rows = sample_rows(X.shape[0], sample_size, random_state)

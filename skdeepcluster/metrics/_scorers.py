@@ -239,7 +239,7 @@ def _score_predictions(
     estimator, X, score, reference=None, sample_size=2000, random_state=0
 ):
     """Score the labels of a sample of the rows; no other row is predicted."""
-    if not hasattr(estimator, "predict"):
+    if isinstance(estimator, type) or not hasattr(estimator, "predict"):
         raise TypeError(
             f"The scorer needs an estimator with a predict method. "
             f"{type(estimator).__name__} has none."
@@ -261,6 +261,8 @@ def _check_reference(reference):
 
 
 def _n_rows(X):
+    if not hasattr(X, "shape") and not hasattr(X, "__len__"):
+        raise TypeError(f"X should be an array-like of rows, got a {type(X).__name__}.")
     return X.shape[0] if hasattr(X, "shape") else len(X)
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skdeepcluster.kmeans import cluster_sums, kmeans
+from skdeepcluster.utils._forms import plain
 from skdeepcluster.utils._reduce import Reduce
 
 #: ``start(z, seed)``: labels (n,) of an embedding (n, d).
@@ -69,7 +70,7 @@ def first_partition(
 
 
 def _checked(labels: NDArray, n_rows: int, n_clusters: int) -> Tensor:
-    labels = np.asarray(labels)
+    labels = np.asarray(plain(labels, "labels"))
     if labels.shape != (n_rows,) or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(
             f"The first labels should be {n_rows} integers, got an array of shape "

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from numbers import Integral
-
 import numpy as np
 from sklearn.utils import check_random_state
 
 from skdeepcluster.robustness._target import Attack, check_size
+from skdeepcluster.utils._numbers import is_integer
 
 
 def fgsm(estimator, X, y, epsilon, *, clip=None):
@@ -140,7 +139,7 @@ def pgd(
     """
     if norm not in ("linf", "l2"):
         raise ValueError(f"norm={norm!r} should be 'linf' or 'l2'.")
-    if not isinstance(n_steps, Integral) or n_steps < 0:
+    if not is_integer(n_steps) or n_steps < 0:
         raise ValueError(f"n_steps={n_steps!r} should be an int >= 0.")
     if goal not in ("class", "confidence"):
         raise ValueError(f"goal={goal!r} should be 'class' or 'confidence'.")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from skdeepcluster.robustness._target import check_known, known_classes
+from skdeepcluster.robustness._target import check_known, check_size, known_classes
+from skdeepcluster.utils._forms import plain_labels
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ def attack_report(estimator, X, y, X_adversarial, *, threshold=0.1):
     AttackReport(n_samples=60, n_correct=60, n_changed=0, n_successes=0,
                  mean_confidence=nan)
     """
-    y = column_or_1d(y)
+    _check_reported(estimator, threshold)
+    y = column_or_1d(plain_labels(y))
     check_consistent_length(X, y, X_adversarial)
     check_known(y, known_classes(estimator))
     correct = estimator.predict(X) == y
@@ -79,3 +81,15 @@ def attack_report(estimator, X, y, X_adversarial, *, threshold=0.1):
     mean = float(confidence[success].mean()) if success.any() else float("nan")
     counts = (int(np.count_nonzero(rows)) for rows in (correct, changed, success))
     return AttackReport(len(y), *counts, mean)
+
+
+def _check_reported(estimator, threshold):
+    tells = [hasattr(estimator, name) for name in ("confidence", "predict_proba")]
+    if isinstance(estimator, type) or not hasattr(estimator, "predict"):
+        tells = []
+    if not any(tells):
+        raise TypeError(
+            "A report needs a fitted estimator with predict, and with confidence or "
+            f"predict_proba. Got a {type(estimator).__name__}."
+        )
+    check_size("threshold", threshold)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from numbers import Real
-
 import numpy as np
 import scipy.sparse as sp
 import torch
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import (
     check_consistent_length,
     check_is_fitted,
@@ -17,6 +16,8 @@ from skdeepcluster.deep._input import rows_of
 from skdeepcluster.engine import map_blocks
 from skdeepcluster.objectives import ClusteringObjective
 from skdeepcluster.objectives._base import in_double
+from skdeepcluster.utils._forms import plain_labels, plain_numbers
+from skdeepcluster.utils._numbers import is_real
 from skdeepcluster.utils._torch_settings import own_torch_settings
 
 
@@ -86,6 +87,11 @@ class Attack:
 
 
 def _checked_estimator(estimator):
+    if not isinstance(estimator, BaseEstimator):
+        raise TypeError(
+            "Attacks need a fitted estimator with a network. Got a "
+            f"{type(estimator).__name__}."
+        )
     check_is_fitted(estimator)
     objective = getattr(estimator, "objective_", None)
     hard = isinstance(objective, ClusteringObjective) and not objective.is_soft
@@ -114,7 +120,7 @@ class _WithCodes:
 
 def _codes_of(estimator, X, y):
     """Numbers of the classes y, as the estimator counts them."""
-    y = column_or_1d(y)
+    y = column_or_1d(plain_labels(y))
     check_consistent_length(X, y)
     classes = known_classes(estimator)
     if len(classes) < 2:
@@ -147,10 +153,14 @@ def _checked_range(clip, X):
         return None
     try:
         low, high = clip
+        ends = (-np.inf if low is None else low), (np.inf if high is None else high)
+        low, high = (plain_numbers(end, "clip").astype(X.dtype) for end in ends)
+        np.broadcast_shapes(low.shape, high.shape, X.shape)
     except (TypeError, ValueError):
-        raise ValueError(f"clip should be a pair (low, high), got {clip!r}.") from None
-    low = np.asarray(-np.inf if low is None else low, dtype=X.dtype)
-    high = np.asarray(np.inf if high is None else high, dtype=X.dtype)
+        raise ValueError(
+            "clip should be a pair (low, high) of numbers, or of arrays of shape "
+            f"({X.shape[1]},), got {clip!r}."
+        ) from None
     if not (low <= high).all():
         raise ValueError(
             f"clip should be two numbers, the lower one first, got {clip!r}."
@@ -163,5 +173,5 @@ def _checked_range(clip, X):
 
 
 def check_size(name, size):
-    if not isinstance(size, Real) or not 0 <= size < np.inf:
+    if not is_real(size) or not 0 <= size < np.inf:
         raise ValueError(f"{name}={size!r} should be a float in [0, inf).")

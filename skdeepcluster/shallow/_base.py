@@ -19,6 +19,7 @@ from skdeepcluster.engine import (
 )
 from skdeepcluster.kmeans import as_matrix
 from skdeepcluster.kmeans.matrices import ShardedMatrix
+from skdeepcluster.utils._forms import plain_rows
 from skdeepcluster.utils._group import ALONE
 from skdeepcluster.utils._input import (
     check_finite,
@@ -64,6 +65,7 @@ class BaseShallowEstimator(BaseEstimator):
         """Rows as CSR or as an array of floats, mapped files as they are."""
         if reset:
             Compute.resolve(self.device, self.precision)  # refuses missing devices
+        X = plain_rows(X)
         if self._reads_stored and is_stored(X) and not self._takes_mapped(X):
             return stored_rows(self, X, self._dtypes, reset=reset)
         X = read_rows(

@@ -14,6 +14,7 @@ from skdeepcluster.kmeans.means import as_rows
 from skdeepcluster.shallow._base import answer_dtype
 from skdeepcluster.shallow._hard_memberships import HardClusterer
 from skdeepcluster.shallow._mean_starts import check_labels
+from skdeepcluster.utils._forms import plain
 
 # Sums of squares of larger numbers might leave the range of float64.
 _LARGEST = 1e140
@@ -60,7 +61,9 @@ class CentroidFactors(HardClusterer):
             In the dtype of `cluster_centers_`.
         """
         check_is_fitted(self)
-        Y = check_array(Y, accept_sparse="csr", ensure_2d=False)
+        Y = check_array(
+            plain(Y, "Y"), accept_sparse="csr", ensure_2d=False, input_name="Y"
+        )
         if Y.ndim == 1:
             return self.cluster_centers_[check_labels(Y, self._n_features_out)]
         if Y.shape[1] != self._n_features_out:

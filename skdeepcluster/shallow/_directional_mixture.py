@@ -14,6 +14,7 @@ from skdeepcluster.kmeans.directional import (
 )
 from skdeepcluster.kmeans.matrices import unit_blocks
 from skdeepcluster.shallow._base import BaseDirectionalEstimator, answer_dtype
+from skdeepcluster.utils._numbers import is_integer
 from skdeepcluster.utils._torch_settings import own_torch_settings
 
 
@@ -175,8 +176,8 @@ class DirectionalMixture(ClusterMixin, DensityMixin, BaseDirectionalEstimator):
             Their components.
         """
         check_is_fitted(self)
-        if n_samples < 1:
-            raise ValueError(f"n_samples={n_samples} should be >= 1.")
+        if not is_integer(n_samples) or n_samples < 1:
+            raise ValueError(f"n_samples={n_samples!r} should be >= 1, an int.")
         streams = RandomStreams.from_random_state(self.random_state)
         random = np.random.Generator(np.random.PCG64(streams.seed("samples")))
         counts = random.multinomial(n_samples, self.weights_ / self.weights_.sum())

@@ -8,6 +8,7 @@ from sklearn.utils import check_array
 
 from skdeepcluster.kmeans.means import PointSeeding
 from skdeepcluster.shallow._starts import given_centers
+from skdeepcluster.utils._forms import plain_numbers
 
 
 def center_starts(init, n_clusters, X, points, streams):
@@ -51,12 +52,13 @@ def label_starts(init, n_clusters, points, streams):
     if isinstance(init, str):
         seeding = PointSeeding(points, streams.generator("kmeans"))
         return lambda: points.nearest_of(seeding.draw(init, n_clusters))
-    labels = check_array(init, ensure_2d=False, dtype=np.float64)
+    labels = plain_numbers(init, "init")
     if labels.shape != (len(points),):
         raise ValueError(
             f"The initial labels should have shape (n_samples,) = ({len(points)},), "
             f"got {labels.shape}."
         )
+    labels = check_array(labels, ensure_2d=False, input_name="init")
     return lambda: torch.from_numpy(check_labels(labels, n_clusters))
 
 

@@ -8,6 +8,7 @@ import torch
 from sklearn.utils import check_array
 
 from skdeepcluster.kmeans import Seeding
+from skdeepcluster.utils._forms import plain_numbers
 from skdeepcluster.utils._stored import StoredRows
 
 METHODS = ("k-means++", "random", "farthest")
@@ -85,14 +86,14 @@ def given_centers(init, n_clusters, X, streams):
 
 
 def _check_centers(centers, expected):
-    centers = check_array(centers, accept_sparse="csr", dtype=np.float64)
     centers = centers.toarray() if sp.issparse(centers) else centers
+    centers = plain_numbers(centers, "init")
     if centers.shape != expected:
         raise ValueError(
             "The initial centers should have shape (n_clusters, n_features) = "
             f"{expected}, got {centers.shape}."
         )
-    return centers
+    return check_array(centers, input_name="init", copy=True)
 
 
 def _directions(centers):

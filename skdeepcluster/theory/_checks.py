@@ -4,7 +4,10 @@ import math
 from numbers import Real
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.utils import check_array
+
+from skdeepcluster.utils._forms import plain, plain_numbers
 
 # Sums of squares of larger numbers leave the range of float64.
 _LARGEST = 1e150
@@ -13,6 +16,7 @@ _ROW_SUM_TOLERANCE = 1e-6
 
 def check_matrix(values, name, n_columns=None):
     """Finite float64 matrix, where asked for with a given number of columns."""
+    values = values if sp.issparse(values) else plain_numbers(values, name)
     values = check_array(values, dtype=np.float64, input_name=name)
     if n_columns is not None and values.shape[1] != n_columns:
         raise ValueError(
@@ -28,7 +32,7 @@ def check_matrix(values, name, n_columns=None):
 
 def check_vector(values, name, size):
     """Finite float64 vector of a given size."""
-    vector = np.asarray(values)
+    vector = np.asarray(plain(values, name))
     if vector.shape != (size,):
         raise ValueError(f"{name} must have shape ({size},). Got {vector.shape}.")
     return check_matrix(vector[None], name)[0]
@@ -51,7 +55,7 @@ def check_softmax(coef, intercept):
 
 def check_indices(y, n_samples, n_classes):
     """Class of every row, as the number of its row in coef."""
-    y = np.asarray(y)
+    y = np.asarray(plain(y, "y"))
     if y.shape != (n_samples,):
         raise ValueError(f"y must have shape ({n_samples},). Got {y.shape}.")
     if y.dtype.kind not in "iu" or y.min() < 0 or y.max() >= n_classes:

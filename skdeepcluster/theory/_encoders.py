@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
 from skdeepcluster.theory._lipschitz import layers_of, lipschitz_bound, spectral_norm
+from skdeepcluster.utils._forms import plain
 
 _BLOCK_ROWS = 1024
 # The hidden activations of scikit-learn, and their greatest slopes.
@@ -131,7 +132,7 @@ class ModuleEncoder:
 
     def embed(self, X):
         """Input of the last layer, in float64."""
-        X = check_array(X, dtype=np.float64, allow_nd=True, input_name="X")
+        X = check_array(plain(X), dtype=np.float64, allow_nd=True, input_name="X")
         x = torch.from_numpy(np.array(X))  # a mapped file may be read-only
         return np.concatenate([self._embed(block) for block in x.split(_BLOCK_ROWS)])
 
@@ -171,6 +172,7 @@ class ModuleEncoder:
 
 def _dense_rows(model, X):
     """Rows as the model validates them, dense and in float64."""
+    X = plain(X)
     X = validate_data(model, X, reset=False, accept_sparse="csr", dtype=np.float64)
     return X.toarray() if hasattr(X, "toarray") else X
 

@@ -8,6 +8,7 @@ import numpy as np
 from skdeepcluster.theory._checks import check_positive
 from skdeepcluster.theory._encoders import encoder_of
 from skdeepcluster.theory._softmax import SoftmaxCentroids, softmax_to_centroids
+from skdeepcluster.utils._forms import plain_labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,7 +187,7 @@ def centroid_view(classifier, X=None, y=None, *, scale=1.0, lift=False):
 
 def _indices(y, classes):
     """Place of every class among those of the classifier."""
-    y = np.asarray(y)
+    y = np.asarray(plain_labels(y))
     unknown = np.setdiff1d(y, classes)
     if unknown.size:
         raise ValueError(

@@ -1,9 +1,13 @@
 """What every estimator asks of rows and of sample weights."""
 
+from numbers import Number
+
 import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.validation import validate_data
 
+from skdeepcluster.utils._advice import advice
+from skdeepcluster.utils._forms import plain, plain_numbers
 from skdeepcluster.utils._sklearn import _check_sample_weight
 from skdeepcluster.utils._stored import StoredRows, at_once, row_blocks
 
@@ -38,6 +42,7 @@ def read_rows(estimator, X, y="no_validation", **options):
     ----------
     estimator : BaseEstimator
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        As `plain_rows` gives it.
     y : array-like of shape (n_samples,), optional
     **options
         Of :func:`~sklearn.utils.validation.validate_data`.
@@ -47,15 +52,15 @@ def read_rows(estimator, X, y="no_validation", **options):
     X : {ndarray, CSR matrix}
     y : ndarray, where it was passed
     """
+    y = y if y is None or isinstance(y, str) else plain(y, "y")
     try:
         return validate_data(estimator, at_once(X), y, accept_sparse="csr", **options)
-    except ValueError as error:
-        if "could not convert string" not in str(error):
+    except (TypeError, ValueError) as error:
+        more = advice(error, X, estimator)
+        if more is None:
             raise
-        raise ValueError(
-            f"{error}. Encode columns of text or categories first, for example with a "
-            "ColumnTransformer."
-        ) from error
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{str(error).rstrip('.')}. {more}") from error
 
 
 def check_finite(X, name):
@@ -127,6 +132,8 @@ def checked_weight(sample_weight, X):
     -------
     weight : ndarray of shape (n_samples,)
     """
+    if not (sample_weight is None or isinstance(sample_weight, Number)):
+        sample_weight = plain_numbers(sample_weight, "sample_weight")
     weight = _check_sample_weight(
         sample_weight, X, dtype=np.float64, ensure_non_negative=True
     )

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from skdeepcluster.utils._ahead import done_ahead
+from skdeepcluster.utils._forms import plain
 
 # What takes less is read at once, as if it had been passed as an array (64 MiB).
 _READ_AT_ONCE = 1 << 26
@@ -66,7 +67,7 @@ class StoredRows:
         if isinstance(rows, slice):
             start, stop, step = rows.indices(len(self))
             if step == 1 and self.rows is None:
-                return np.array(self.x[start:stop])
+                return np.array(plain(self.x[start:stop]))
             rows = np.arange(start, stop, step)
         return self._gather(rows if self.rows is None else self.rows[rows])
 
@@ -78,7 +79,8 @@ class StoredRows:
         out = np.empty((len(index), self.shape[1]), self.x.dtype)
         for part in self._runs(order, index[order]):
             first, last = int(index[part[0]]), int(index[part[-1]])
-            out[part] = np.asarray(self.x[first : last + 1])[index[part] - first]
+            run = np.asarray(plain(self.x[first : last + 1]))
+            out[part] = run[index[part] - first]
         return out
 
     def _runs(
@@ -149,16 +151,7 @@ def is_stored(x: object) -> bool:
 
 def at_once(x: Any) -> Any:
     """Rows of another array type as an array, and everything else as it is."""
-    if isinstance(x, torch.Tensor) and x.layout is torch.strided:
-        return _on_host(x)
-    return np.asarray(x[:]) if _is_sliceable(x) else x
-
-
-def _on_host(x: torch.Tensor) -> NDArray:
-    """Values of a tensor of any device, with or without a gradient."""
-    x = x.detach().cpu()
-    array: NDArray = (x.float() if x.dtype is torch.bfloat16 else x).numpy()
-    return array
+    return np.asarray(plain(x[:])) if _is_sliceable(x) else x
 
 
 def _is_sliceable(x: Any) -> bool:
