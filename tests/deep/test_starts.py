@@ -1,12 +1,23 @@
 """Where the first clusters come from, in every deep clusterer."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from dec_cases import X, Y
 from sklearn.base import clone
-from sklearn.cluster import KMeans, SpectralClustering
+from sklearn.cluster import (
+    DBSCAN,
+    HDBSCAN,
+    AffinityPropagation,
+    KMeans,
+    SpectralClustering,
+)
 from sklearn.metrics import adjusted_rand_score
+from sklearn.mixture import GaussianMixture
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import skdeepcluster
 from skdeepcluster import DeepClustering
@@ -79,6 +90,64 @@ def test_a_clusterer_is_cloned_and_told(name):
 def test_labels_without_all_clusters_are_refused(name):
     with pytest.raises(ValueError, match="rows in all 3 clusters, got rows in 2"):
         make(name, init=Thirds(2)).fit(X)
+
+
+class Given(Thirds):
+    """Labels that a test gives."""
+
+    def __init__(self, labels=None):
+        self.labels = labels
+
+    def get_params(self, deep=True):
+        return {"labels": self.labels}
+
+    def fit_predict(self, X, y=None):
+        return self.labels
+
+
+def test_noise_and_other_counts_are_named_with_the_clusterer():
+    noise = r"-1, the label of noise, is not accepted. Got it for \d+ of 120 rows"
+    for init, match in [
+        (HDBSCAN(min_cluster_size=41, copy=True), f"=3 .*{noise}, and 0 .* HDBSCAN"),
+        (DBSCAN(eps=1e-9), f"{noise}, and 0 clusters, from DBSCAN"),
+        (
+            AffinityPropagation(preference=-1e-3),
+            r"Propagation, found \d+ clusters where n_clusters=3",
+        ),
+        (make_pipeline(StandardScaler(), KMeans()), "Pipeline, found 8 clusters where"),
+    ]:
+        with pytest.raises(ValueError, match=match):
+            make("DEC", init=init).fit(X)
+
+
+def test_labels_that_are_none():
+    thirds = np.arange(len(X)) % 3
+    for labels in (
+        thirds[1:],
+        thirds + 0.5,
+        np.where(thirds == 1, np.nan, thirds),
+        np.ma.masked_equal(thirds, 1),
+        np.eye(3)[thirds],
+        thirds.astype(str),
+        thirds == 1,
+        None,
+    ):
+        with pytest.raises(ValueError, match="an integer for each of the 120 rows.*"):
+            make("DEC", init=Given(labels)).fit(X)
+    with pytest.raises(TypeError, match="can be cloned, with get_params"):
+        make("DEC", init=SimpleNamespace(fit_predict=len)).fit(X)
+
+
+def test_any_numbers_of_clusters():
+    expected = make("DEC", init=Given(Y)).fit(X)
+    for labels in (Y * 7 + 2, Y.astype(np.uint8), torch.tensor(Y)):
+        model = make("DEC", init=Given(labels)).fit(X)
+        assert model.labels_.tobytes() == expected.labels_.tobytes()
+
+
+def test_components_of_a_mixture_are_clusters():
+    model = make("DEC", init=GaussianMixture(random_state=0)).fit(X)
+    assert adjusted_rand_score(Y, model.initial_labels_) == 1
 
 
 @each_clusterer
