@@ -114,7 +114,7 @@ class Trainer:
         progress = PhaseProgress(self, phase)
         advice = f"reduce batch_size={self.batch_size}, or use device='cpu'"
         try:
-            with memory_errors(advice):
+            with memory_errors(advice), self._small_batches_explained():
                 earlier = self.checkpoints.interrupted(phase.name)
                 if earlier is None:
                     progress.begin()
@@ -128,6 +128,22 @@ class Trainer:
             progress.net = None  # the other half of a cycle with all rows
         self.observer.note("%s: %s", phase.name, progress.summary())
         return progress.history
+
+    @contextmanager
+    def _small_batches_explained(self) -> Iterator[None]:
+        """Context in which torch's error about a batch of one row says what to do."""
+        try:
+            yield
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            layers = [type(layer).__name__ for layer in self.network.modules()]
+            norm = next((name for name in layers if "Norm" in name), "layer")
+            raise ValueError(
+                f"The statistics of the network's {norm} need at least 2 rows in every "
+                f"batch: raise batch_size. Got batch_size={self.batch_size} with "
+                f"{self.shard.total} rows to learn from."
+            ) from error
 
     def initialise(self, objective: Objective, z: Tensor) -> None:
         """Give an objective its first state, once, from the embedding of all rows."""

@@ -6,9 +6,11 @@ import pytest
 import torch
 from dec_cases import X, Y, make_dec
 from estimators import weights
+from sklearn.base import clone
 from sklearn.metrics import adjusted_rand_score
 from torch import nn
 
+from skdeepcluster import CentroidClassifier
 from skdeepcluster.architectures import IdentityArchitecture, MLPAutoencoder
 
 
@@ -32,6 +34,24 @@ class Module(nn.Module):
 
 
 # --- networks ---------------------------------------------------------------
+
+
+def test_batches_of_one_row_have_no_statistics():
+    match = "BatchNorm1d need at least 2 rows in every batch.*batch_size=1 with 31 rows"
+    rows = X[:31]
+    dec = make_dec(architecture=Module(), embedding_size=None, batch_size=1)
+    dec.set_params(pretrain_epochs=1, max_iter=1)
+    with pytest.raises(ValueError, match=match):
+        dec.fit(rows)
+    assert not hasattr(dec, "module_")
+    # Of a last batch of one row the batch before takes care.
+    dec.set_params(batch_size=2).fit(rows)
+    dec.set_params(batch_size=30).fit(rows)
+    with pytest.raises(ValueError, match="batch_size=30 with 1 rows to learn from"):
+        clone(dec).set_params(n_clusters=1).fit(rows[:1])
+    classifier = CentroidClassifier(architecture=Module(), batch_size=1, max_iter=1)
+    with pytest.raises(ValueError, match=match):
+        classifier.fit(rows, np.arange(31) % 2)
 
 
 @pytest.mark.parametrize("norm", [False, True])
