@@ -177,6 +177,12 @@ class ConvAutoencoderModule(nn.Module):
         )
         self.decoder = nn.Sequential(*(up for _, up in reversed(pairs)))
 
+    @property
+    def encoder_layers(self) -> nn.Sequential:
+        """The layers of ``encode``, in the order in which they are applied."""
+        images = nn.Unflatten(1, self.shapes[0])
+        return nn.Sequential(images, self.encoder, nn.Flatten(), self.embedding)
+
     def encode(self, x: Tensor) -> Tensor:
         """Map (b, n_features) to (b, embedding_size)."""
         h = self.encoder(x.unflatten(1, self.shapes[0]))

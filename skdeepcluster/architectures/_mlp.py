@@ -125,6 +125,11 @@ class MLPAutoencoderModule(nn.Module):
         self.encoder = _stack(sizes, activation, dropout)
         self.decoder = _stack(sizes[::-1], activation, dropout)
 
+    @property
+    def encoder_layers(self) -> nn.Sequential:
+        """The layers of ``encode``, in the order in which they are applied."""
+        return self.encoder
+
     def encode(self, x: Tensor) -> Tensor:
         """Map (b, n_features) to (b, embedding_size)."""
         return self.encoder(x)  # type: ignore[no-any-return]

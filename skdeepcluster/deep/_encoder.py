@@ -18,6 +18,11 @@ class Encoder(torch.nn.Module):
         super().__init__()
         self.layers = torch.nn.Sequential(*layers)
 
+    @property
+    def encoder_layers(self):
+        """The layers of ``encode``, in the order in which they are applied."""
+        return self.layers
+
     def encode(self, x):
         """Map (b, n_features) to (b, embedding_size)."""
         return self.layers(x)

@@ -1,11 +1,15 @@
 """Upper bounds on how much a network can stretch a distance."""
 
 import math
+from collections.abc import Mapping
 from copy import deepcopy
 
 import numpy as np
 import torch
+from sklearn.base import BaseEstimator
 from torch import nn
+
+from skdeepcluster.utils._numbers import is_integer, is_real
 
 # Entries of a convolution's matrix, up to which it is written out.
 _LARGEST_MATRIX = 1 << 22
@@ -40,7 +44,9 @@ def lipschitz_bound(module, input_shape=None, *, constants=None):
     ----------
     module : torch.nn.Module
         One of these layers, or a ``Sequential`` of them, nested or not. Subclasses
-        count as what they are derived from. It is not changed.
+        count as what they are derived from. Of the network of an estimator,
+        ``estimator.module_``, the bound is that of ``encode``, for rows as they are
+        scaled inside. It is not changed.
     input_shape : tuple of int, default=None
         Shape of one input, without the batch. With it, convolutions whose matrix has
         at most 2^22 entries are measured exactly.
@@ -56,6 +62,8 @@ def lipschitz_bound(module, input_shape=None, *, constants=None):
 
     Raises
     ------
+    TypeError
+        If `module` is none. That of a fitted estimator is ``estimator.module_``.
     ValueError
         If no bound is known for a layer, its padding is not of zeros, or inputs of
         `input_shape` do not suit it.
@@ -86,27 +94,83 @@ def lipschitz_bound(module, input_shape=None, *, constants=None):
     >>> lipschitz_bound(torch.nn.Sequential(layer, torch.nn.ReLU()))
     3.0
     """
+    check_module(module)
     # float64, on the host, in evaluation mode: of a copy.
     layers = list(layers_of(deepcopy(module).cpu().double().eval()))
-    shape = None if input_shape is None else tuple(input_shape)
+    shape = _checked_shape(input_shape)
+    constants = _checked_constants(constants)
     bound = 1.0
     for layer in layers:
         after = _output_shape(layer, shape)
-        bound *= _bound_of(layer, constants or {}, shape)
+        bound *= _bound_of(layer, constants, shape)
         shape = after
     return float(bound)
+
+
+def check_module(module):
+    """Refuse what is no network, and say where an estimator has its own."""
+    if isinstance(module, nn.Module):
+        return
+    said = f"module must be a torch.nn.Module. Got {_kind(module)}."
+    if hasattr(module, "module_"):
+        said += " Its network is estimator.module_."
+    elif isinstance(module, BaseEstimator):
+        said += " The network of a fitted deep estimator is estimator.module_."
+    raise TypeError(said)
+
+
+def _checked_shape(shape):
+    if shape is None:
+        return None
+    sizes = list(shape) if isinstance(shape, tuple | list) else [None]
+    if not all(is_integer(size) and size >= 1 for size in sizes):
+        raise ValueError(
+            "input_shape must be a tuple of ints in the range [1, inf), or None. Got "
+            f"{shape!r}."
+        )
+    return tuple(map(int, sizes))
+
+
+def _checked_constants(constants):
+    """Bounds by type of layer, each a number or a function that gives one."""
+    if constants is None:
+        return {}
+    if not isinstance(constants, Mapping):
+        raise TypeError(
+            "constants must be a dict from types of layers to bounds, or None. Got a "
+            f"{type(constants).__name__}."
+        )
+    for kind, bound in constants.items():
+        known = callable(bound) or (is_real(bound) and 0 <= bound < math.inf)
+        if not isinstance(kind, type) or not known:
+            raise ValueError(
+                "constants must map types of layers to floats in the range [0, inf) or "
+                f"to functions. Got {{{kind!r}: {bound!r}}}."
+            )
+    return constants
+
+
+def _kind(value):
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    return "None" if value is None else f"a {type(value).__name__}"
 
 
 def layers_of(module):
     """Layers of a module in the order in which they are applied.
 
-    Only a ``Sequential`` says so; one with a ``forward`` of its own may do anything.
+    A ``Sequential`` says so, and what has ``encoder_layers``, those of its ``encode``;
+    one with a ``forward`` of its own may do anything.
     """
     if type(module).forward is nn.Sequential.forward:
-        for layer in module:
-            yield from layers_of(layer)
+        layers = list(module)
+    elif hasattr(module, "encoder_layers"):
+        layers = list(module.encoder_layers)
     else:
         yield module
+        return
+    for layer in layers:
+        yield from layers_of(layer)
 
 
 def spectral_norm(matrix):

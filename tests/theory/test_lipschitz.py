@@ -1,11 +1,16 @@
 """Upper bounds on Lipschitz constants."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
+from sklearn.linear_model import LogisticRegression
 from torch import nn
 
+from skdeepcluster import DEC, CentroidClassifier
+from skdeepcluster.architectures import ConvAutoencoder, MLPAutoencoder
 from skdeepcluster.theory import lipschitz_bound
 
 
@@ -218,3 +223,48 @@ def test_unknown_layers(module, message):
 def test_inputs_of_another_shape():
     with pytest.raises(ValueError, match=r"Linear does not take inputs of shape \(4,"):
         lipschitz_bound(nn.Linear(3, 2), (4,))
+
+
+def test_what_is_no_network_is_told_where_there_is_one():
+    x = np.random.default_rng(0).normal(size=(30, 4))
+    tiny = {"n_clusters": 2, "hidden_layer_sizes": (5,), "embedding_size": 2}
+    model = DEC(**tiny, pretrain_epochs=1, max_iter=1, random_state=0).fit(x)
+    for value, match in [
+        (model, "Got a DEC. Its network is estimator.module_"),
+        (DEC(), "Got a DEC. The network of a fitted .* is estimator.module_"),
+        (LogisticRegression(), "Got a LogisticRegression"),
+        (x, "Got a ndarray"),
+        (None, "Got None"),
+        (nn.Linear, "Got the class Linear"),
+        ([nn.Linear(2, 2)], "Got a list"),
+    ]:
+        with pytest.raises(TypeError, match=f"must be a torch.nn.Module. {match}"):
+            lipschitz_bound(value)
+    assert lipschitz_bound(model.module_) == lipschitz_bound(model.module_.encoder)
+
+
+def test_networks_of_the_package_are_those_of_encode():
+    x = torch.randn(200, 64, generator=torch.Generator().manual_seed(0)).double()
+    for architecture in (MLPAutoencoder((9, 7)), ConvAutoencoder((8, 8), (3,), (3,))):
+        generator = torch.Generator().manual_seed(0)
+        network = architecture.build(64, 3, generator=generator).double()
+        with torch.no_grad():
+            z = network.encode(x)
+        ratio = torch.pdist(z) / torch.pdist(x)
+        bound = lipschitz_bound(network, (64,))
+        assert 0.05 * bound < ratio.max() <= bound
+    y = np.arange(200) % 2
+    model = CentroidClassifier(warmup_epochs=1, max_iter=1).fit(x.numpy(), y)
+    assert lipschitz_bound(model.module_) == lipschitz_bound(model.module_.layers)
+
+
+def test_shapes_and_constants_that_are_none():
+    layer = nn.Linear(3, 2)
+    for shape in (3, "a", (0,), (2.5,), (True,)):
+        with pytest.raises(ValueError, match="input_shape must be a tuple of ints"):
+            lipschitz_bound(layer, shape)
+    with pytest.raises(TypeError, match="constants must be a dict .* Got a list"):
+        lipschitz_bound(layer, constants=[1])
+    for kind, bound in [("a", 1), *((nn.Linear, b) for b in ("x", -1, math.nan, True))]:
+        with pytest.raises(ValueError, match="constants must map types of layers"):
+            lipschitz_bound(layer, constants={kind: bound})
