@@ -13,11 +13,13 @@ from estimators import (
     bits,
     each_deep,
     each_estimator,
+    each_kind,
     each_network,
     each_unsupervised,
     fitted,
     fresh,
 )
+from sklearn.utils._param_validation import Interval
 
 # Parameters and values that no estimator which has them takes.
 WRONG = [
@@ -56,6 +58,17 @@ def test_wrong_parameters_are_named(estimator, name, value):
     with pytest.raises(ValueError, match=f"'{name}' parameter.*Got") as error:
         fresh(estimator, **{name: value}).fit(X)
     assert repr(value) in str(error.value)
+
+
+@each_kind
+def test_a_bool_is_no_number(estimator):
+    for name, constraints in estimator._parameter_constraints.items():
+        if not any(isinstance(c, Interval) for c in constraints if c != "verbose"):
+            continue
+        for value in (True, False, np.True_):
+            with pytest.raises(ValueError, match=f"'{name}' parameter.*Got") as error:
+                fresh(estimator, **{name: value}).fit(X)
+            assert repr(value) in str(error.value)
 
 
 @each_network

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from skdeepcluster.utils._numbers import is_integer
 
 
 class ConcatenatedLayers(nn.Module):
@@ -92,7 +93,7 @@ class ConcatenatedLayers(nn.Module):
 
 def _positions(layers: Sequence[Any], n_layers: int) -> list[int]:
     """Positions from 0, in order, each once."""
-    fits = [isinstance(i, Integral) and -n_layers <= int(i) < n_layers for i in layers]
+    fits = [is_integer(i) and -n_layers <= int(i) < n_layers for i in layers]
     if not fits or not all(fits):
         raise ValueError(
             "The layers of the embedding must be at least one int in "

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from numbers import Real
 from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
 from skdeepcluster.architectures._base import Architecture
+from skdeepcluster.utils._numbers import is_real
 
 ACTIVATIONS = {
     "relu": nn.ReLU,
@@ -60,7 +60,7 @@ def check_dropout(rates: Any, n_layers: int) -> None:
 
 def is_rate(value: Any) -> bool:
     """Whether a value is a number in [0, 1)."""
-    return isinstance(value, Real) and 0 <= float(value) < 1
+    return is_real(value) and 0 <= float(value) < 1
 
 
 def is_size(value: Any) -> bool:

@@ -11,6 +11,7 @@ from skdeepcluster.deep._confidence import ConfidenceMixin
 from skdeepcluster.engine import OptimizerSpec, Phase
 from skdeepcluster.objectives import CentroidHead, SoftmaxHead
 from skdeepcluster.utils._docstring import shared_docstring
+from skdeepcluster.utils._numbers import is_real
 from skdeepcluster.utils._sklearn import Interval, StrOptions
 
 
@@ -260,7 +261,7 @@ class CentroidClassifier(ConfidenceMixin, BaseDeepClassifier):
 
 def _checked_bounds(bounds):
     """Two numbers in order, above zero."""
-    numbers = all(isinstance(bound, Real) for bound in bounds)
+    numbers = all(is_real(bound) for bound in bounds)
     if len(bounds) != 2 or not numbers or not 0 < bounds[0] <= bounds[1] < np.inf:
         raise ValueError(
             "The 'gamma_bounds' parameter of CentroidClassifier must be two floats in "

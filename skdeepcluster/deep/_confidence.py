@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Real
-
 import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
@@ -14,6 +12,7 @@ from skdeepcluster.architectures._identity import IdentityModule
 from skdeepcluster.deep._encoder import Encoder
 from skdeepcluster.deep._inference import check_answers
 from skdeepcluster.theory import lipschitz_bound
+from skdeepcluster.utils._numbers import is_real
 
 # Bounds of layers of the package's own, outside of training.
 _CONSTANTS = {
@@ -66,7 +65,7 @@ class ConfidenceMixin:
             unchanged.
         """
         check_is_fitted(self)
-        if not isinstance(threshold, Real) or not 0 <= threshold <= 1:
+        if not is_real(threshold) or not 0 <= threshold <= 1:
             raise ValueError(f"threshold={threshold!r} should be a float in [0, 1].")
         if np.ndim(reject_label) != 0:
             raise ValueError(
@@ -138,9 +137,7 @@ class ConfidenceMixin:
             In the units of X, in the Euclidean norm. Infinite where the encoder does
             not depend on X at all.
         """
-        if lipschitz is not None and not (
-            isinstance(lipschitz, Real) and lipschitz > 0
-        ):
+        if lipschitz is not None and not (is_real(lipschitz) and lipschitz > 0):
             raise ValueError(f"lipschitz={lipschitz!r} should be a float > 0.")
         margin = self.margin(X)
         if lipschitz is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from numbers import Real
 
 from skdeepcluster.objectives import (
     BalancedAssignment,
@@ -20,6 +19,7 @@ from skdeepcluster.objectives import (
     ScatterReduction,
     SoftKMeans,
 )
+from skdeepcluster.utils._numbers import is_real
 
 # Name -> (n_clusters, n_init) -> loss that assigns rows to clusters.
 CLUSTERINGS = {
@@ -130,12 +130,10 @@ def _check_balanced(losses, clustering):
 
 
 def _as_weights(weights, n_losses):
-    if isinstance(weights, Real):
+    if is_real(weights):
         return (float(weights),) * n_losses
-    weights = tuple(weights)
-    if len(weights) != n_losses or not all(
-        isinstance(w, Real) and w >= 0 for w in weights
-    ):
+    weights = tuple(weights) if isinstance(weights, tuple | list) else (weights,)
+    if len(weights) != n_losses or not all(is_real(w) and w >= 0 for w in weights):
         raise ValueError(
             "The 'clustering_weight' parameter must be a non-negative number, or a "
             f"tuple with one for each of the {n_losses} clustering losses. "

@@ -6,7 +6,8 @@ answered in one file.
 
 from sklearn.base import _fit_context
 from sklearn.utils import ClassifierTags
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils._param_validation import Interval as _Interval
 from sklearn.utils.validation import _check_sample_weight
 
 try:  # scikit-learn >= 1.9
@@ -15,6 +16,14 @@ except ImportError:  # pragma: no cover - depends on the installed version
 
     class CallbackSupportMixin:
         """Stand-in where scikit-learn has no callbacks: nothing is ever called."""
+
+
+class Interval(_Interval):
+    """Numbers of an interval. A bool is none of them, though Python counts with it."""
+
+    def is_satisfied_by(self, val):
+        """Whether a value is in the interval."""
+        return not isinstance(val, bool) and super().is_satisfied_by(val)
 
 
 def init_callback_context(estimator):
