@@ -1,15 +1,22 @@
 """Every estimator: data that cannot be used are refused in clear words."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
+import torch
 from estimators import (
     N_SAMPLES,
     X,
+    Y,
     answers,
     each_clusterer,
     each_deep,
     each_estimator,
+    each_kind,
     each_method,
     each_network,
     fitted,
@@ -17,6 +24,9 @@ from estimators import (
 )
 from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from torch.utils.data import DataLoader, Dataset
+
+from skdeepcluster import DEC, SphericalKMeans
 
 
 def spoiled(value):
@@ -47,6 +57,76 @@ BAD_DATA = {
 def test_bad_data(estimator, data, match):
     with pytest.raises(ValueError, match=match):
         fresh(estimator).fit(data)
+
+
+class Rows(Dataset):
+    """What a data loader takes."""
+
+    def __len__(self):
+        return N_SAMPLES
+
+    def __getitem__(self, row):
+        return torch.tensor(X[row]), 0
+
+
+TEXTS = ["two words", "one", "and three words"] * 9
+IMAGES = np.zeros((20, 8, 6))
+NO_ROWS = [
+    (TEXTS, ValueError, "to float: 'two words'.*TfidfVectorizer"),
+    (np.array(TEXTS), ValueError, "TfidfVectorizer"),
+    (np.array(TEXTS, dtype=object)[:, None], ValueError, "TfidfVectorizer"),
+    (pd.DataFrame({"text": TEXTS}), ValueError, "TfidfVectorizer"),
+    (pd.Series(TEXTS), ValueError, "TfidfVectorizer"),
+    (pd.DataFrame({"a": TEXTS}, dtype="category"), ValueError, "ColumnTransf.*'a'"),
+    (pd.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"]}), ValueError, "they are 'b'"),
+    (np.array([["1", "a", "2"]] * 9), ValueError, "ColumnTransformer.* they are 1"),
+    (IMAGES, ValueError, r"dim 3.*X.reshape\(len\(X\), -1\)"),
+    (list(IMAGES), ValueError, "dim 3.*reshape"),
+    (list(torch.tensor(IMAGES)), ValueError, "dim 3.*reshape"),
+    (np.zeros((20, 8, 6, 3)), ValueError, r"transpose\(0, 3, 1, 2\).reshape"),
+    (torch.zeros(20, 3, 8, 6), ValueError, r"dim 4.*X.reshape\(len\(X\), -1\)"),
+    (sp.coo_array(np.ones((4, 2, 2))), ValueError, "reshape"),
+    (Rows(), TypeError, "not a Rows of torch.*torch.stack"),
+    (DataLoader(Rows(), batch_size=4), TypeError, "DataLoader of torch.*torch.stack"),
+    (None, TypeError, "array-like .*got None"),
+    ("rows.csv", TypeError, "got 'rows.csv': read the file"),
+    (Path("rows.npy"), TypeError, "rows.npy.*read the file"),
+    ({"a": [1, 2]}, TypeError, "got a dict: pass its columns as a pandas.DataFrame"),
+    ({1, 2}, TypeError, "got a set: pass its rows as a list"),
+    (iter(X), TypeError, "got a .*iterator: pass its rows as a list"),
+    (DEC(), TypeError, "got a DEC"),
+    (DEC, TypeError, "got the class DEC"),
+    (torch.nn.Linear(2, 2), TypeError, "got a Linear"),
+    (torch.empty(9, 2, device="meta"), TypeError, "device 'meta', without values"),
+    ([[1, 2], [3]], ValueError, "All rows of X should have the same number"),
+    ([torch.ones(2), torch.ones(3)], ValueError, "All rows of X should have the same"),
+    ([{"a": 1}] * 9, TypeError, "All entries of X should be numbers"),
+    (np.zeros(9, dtype="f8, f8"), TypeError, "structured_to_unstructured"),
+    (
+        pd.DataFrame({"when": pd.date_range("2020", periods=9), "a": np.ones(9)}),
+        TypeError,
+        r"columns of dates.*astype\('int64'\)",
+    ),
+]
+
+
+@pytest.mark.filterwarnings("ignore:X has feature names:UserWarning")
+@each_kind
+def test_what_is_no_rows_is_named_with_the_way_out(estimator):
+    for data, error, match in NO_ROWS:
+        with pytest.raises(error, match=match):
+            fresh(estimator).fit(data, Y)
+        with pytest.raises(error, match=match):
+            fitted(estimator).predict(data)
+
+
+def test_images_for_a_network():
+    for shape, sides in [((9, 8, 6), "(8, 6)"), ((9, 8, 6, 3), "(3, 8, 6)")]:
+        match = re.escape(f"architecture=ConvAutoencoder(image_shape={sides})")
+        with pytest.raises(ValueError, match=match):
+            DEC().fit(np.zeros(shape))
+    with pytest.raises(ValueError, match=r"-1\)\.$"):  # and none for a k-means
+        SphericalKMeans().fit(IMAGES)
 
 
 @each_network
