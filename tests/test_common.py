@@ -8,13 +8,17 @@ table, are in ``test_promises_*.py``.
 import pytest
 from estimators import (
     ESTIMATORS,
+    FOUR_CLASSES,
     NETWORKS,
     WIDE,
     each_estimator,
+    each_kind,
     each_transformer,
+    each_unsupervised,
+    expected_failed_checks,
     known,
     name_of,
-    with_four_clusters,
+    with_clusters,
 )
 from sklearn.base import clone
 from sklearn.utils import estimator_checks
@@ -34,8 +38,7 @@ EXTRA_TRANSFORMER_CHECKS = [
     "check_set_output_transform_pandas",
     "check_global_output_transform_pandas",
 ]
-CHECKED = [with_four_clusters(e) for e in ESTIMATORS]
-WIDE_ESTIMATORS = [with_four_clusters(e).set_params(**known(e, WIDE)) for e in NETWORKS]
+WIDE_ESTIMATORS = [clone(e).set_params(**known(e, WIDE)) for e in NETWORKS]
 
 # All are provoked by checks on purpose.
 ignore_convergence = pytest.mark.filterwarnings(
@@ -52,9 +55,39 @@ ignore_missing_names = pytest.mark.filterwarnings(
 
 @ignore_convergence
 @ignore_zero_rows
-@parametrize_with_checks(CHECKED, xfail_strict=True)
+@parametrize_with_checks(
+    ESTIMATORS, expected_failed_checks=expected_failed_checks, xfail_strict=True
+)
 def test_sklearn_checks(estimator, check):
     check(estimator)
+
+
+@ignore_convergence
+@ignore_zero_rows
+@each_kind
+def test_sparse_checks_with_four_columns(estimator):
+    """What is expected to fail at other numbers of clusters is not the sparse data."""
+    four = with_clusters(estimator, 4)
+    assert not expected_failed_checks(four)
+    for name in FOUR_CLASSES if expected_failed_checks(estimator) else ():
+        getattr(estimator_checks, name)(name_of(estimator), clone(four))
+
+
+@pytest.mark.slow
+@ignore_convergence
+@ignore_missing_names
+@ignore_zero_rows
+@pytest.mark.parametrize("k", [2, 5, 8])
+@each_unsupervised
+def test_sklearn_checks_as_a_user_calls_them(estimator, k):
+    """With 8 clusters, the default, as with others."""
+    model = with_clusters(estimator, k)
+    expected = expected_failed_checks(model)
+    results = estimator_checks.check_estimator(
+        model, on_skip=None, expected_failed_checks=expected
+    )
+    failed = {r["check_name"] for r in results if r["status"] == "xfail"}
+    assert failed == set(expected)
 
 
 @ignore_convergence
@@ -77,7 +110,9 @@ def test_extra_sklearn_checks_of_transformers(estimator, name):
 
 @pytest.mark.slow
 @ignore_convergence
-@parametrize_with_checks(WIDE_ESTIMATORS, xfail_strict=True)
+@parametrize_with_checks(
+    WIDE_ESTIMATORS, expected_failed_checks=expected_failed_checks, xfail_strict=True
+)
 def test_sklearn_checks_at_default_width(estimator, check):
     check(estimator)
 

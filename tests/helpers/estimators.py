@@ -171,10 +171,22 @@ def known(estimator, params):
     return {name: params[name] for name in params if hasattr(estimator, name)}
 
 
-def with_four_clusters(estimator):
-    """The checks of sparse data take soft clusterers for classifiers, of 4 classes."""
-    soft = hasattr(estimator, "predict_proba") and hasattr(estimator, "n_clusters")
-    return clone(estimator).set_params(**({"n_clusters": 4} if soft else {}))
+# Both draw four classes, and take each `predict_proba` for that of a classifier.
+FOUR_CLASSES = "check_estimator_sparse_array", "check_estimator_sparse_matrix"
+
+
+def with_clusters(estimator, k):
+    """The estimator with so many clusters or components; a classifier as it is."""
+    sizes = dict.fromkeys(("n_clusters", "n_components"), k)
+    return clone(estimator).set_params(**known(estimator, sizes))
+
+
+def expected_failed_checks(estimator):
+    """Checks of scikit-learn that an estimator fails, each with the reason."""
+    sizes = [getattr(estimator, n, 4) for n in ("n_clusters", "n_components")]
+    if is_classifier(estimator) or not hasattr(estimator, "predict_proba"):
+        return {}
+    return {} if sizes == [4, 4] else dict.fromkeys(FOUR_CLASSES, "asks for 4 columns")
 
 
 def fresh(estimator, **params):
