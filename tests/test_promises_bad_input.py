@@ -23,6 +23,7 @@ from estimators import (
     fresh,
 )
 from sklearn import config_context
+from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from torch.utils.data import DataLoader, Dataset
 
@@ -92,6 +93,7 @@ NO_ROWS = [
     ("rows.csv", TypeError, "got 'rows.csv': read the file"),
     (Path("rows.npy"), TypeError, "rows.npy.*read the file"),
     ({"a": [1, 2]}, TypeError, "got a dict: pass its columns as a pandas.DataFrame"),
+    (load_iris(), TypeError, "got a Bunch: pass its entry 'data'"),
     ({1, 2}, TypeError, "got a set: pass its rows as a list"),
     (iter(X), TypeError, "got a .*iterator: pass its rows as a list"),
     (DEC(), TypeError, "got a DEC"),

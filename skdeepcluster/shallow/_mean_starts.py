@@ -78,6 +78,7 @@ def check_labels(labels, n_clusters):
     if (whole != labels).any() or whole.min() < 0 or whole.max() >= n_clusters:
         raise ValueError(
             f"Labels should be whole numbers from 0 to n_clusters - 1 = "
-            f"{n_clusters - 1}, got {labels.min():g} to {labels.max():g}."
+            f"{n_clusters - 1}, got {labels.min():g} to {labels.max():g}; -1, as of "
+            "noise, is not accepted."
         )
     return whole

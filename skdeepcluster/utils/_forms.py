@@ -163,6 +163,8 @@ def _described(x: Any) -> str:
         return f"the class {x.__name__}"
     if isinstance(x, str | bytes | os.PathLike):
         return f"{x!r}: read the file, or make numbers of the text, first"
+    if isinstance(x, Mapping) and "data" in x:  # what load_iris() returns
+        return f"a {type(x).__name__}: pass its entry 'data'"
     if isinstance(x, Mapping):
         return f"a {type(x).__name__}: pass its columns as a pandas.DataFrame"
     if isinstance(x, Set | Iterator):
