@@ -22,8 +22,8 @@ from skdeepcluster.metrics import neighborhood_score
 
 @each_clusterer
 def test_a_single_row_has_no_neighbours(estimator):
-    for n_rows in (0, 1):
-        match = f"Found array with {n_rows} sample.* is required"
+    for n_rows, least in [(0, "1 is required"), (1, "2 is required by the score")]:
+        match = f"Found array with {n_rows} sample.* minimum of {least}"
         with pytest.raises(ValueError, match=match):
             fitted(estimator).score(X[:n_rows])
     assert np.isfinite(fitted(estimator).score(X[:2]))
