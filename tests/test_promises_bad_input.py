@@ -102,6 +102,7 @@ NO_ROWS = [
     (torch.empty(9, 2, device="meta"), TypeError, "device 'meta', without values"),
     ([[1, 2], [3]], ValueError, "All rows of X should have the same number"),
     ([torch.ones(2), torch.ones(3)], ValueError, "All rows of X should have the same"),
+    ([[10**400, 1]] * 9, ValueError, "entries of X should fit into float64"),
     ([{"a": 1}] * 9, TypeError, "All entries of X should be numbers"),
     (np.zeros(9, dtype="f8, f8"), TypeError, "structured_to_unstructured"),
     (

@@ -16,7 +16,7 @@ def advice(error: Exception, X: Any, estimator: Any) -> str | None:
 
     Parameters
     ----------
-    error : ValueError or TypeError
+    error : ValueError, TypeError or OverflowError
         Of :func:`~sklearn.utils.validation.validate_data`.
     X : array-like
         The rows.
@@ -29,6 +29,8 @@ def advice(error: Exception, X: Any, estimator: Any) -> str | None:
         None where scikit-learn's own words say all.
     """
     text = str(error)
+    if isinstance(error, OverflowError):
+        return "All entries of X should fit into float64."
     if "with dim" in text or "CSR must be" in text:
         return _for_images(np.shape(X), estimator)
     if "could not convert string" in text:

@@ -84,9 +84,19 @@ def plain_rows(x: Any) -> Any:
             f"n_features), got {_described(x)}."
         )
     x = plain(x)
-    if isinstance(x, np.ndarray) and x.dtype.kind in "mM" and np.isnat(x).any():
-        return np.where(np.isnat(x), np.nan, x.astype(np.float64))
+    _check_dates(x)
     return x
+
+
+def _check_dates(x: Any) -> None:
+    """Refuse missing dates and durations, which would become numbers like others."""
+    kinds = getattr(x, "dtypes", getattr(x, "dtype", ()))
+    kinds = np.ravel(np.array(kinds, dtype=object))  # one, or one a column
+    if not any(getattr(kind, "kind", "") in ("m", "M") for kind in kinds):
+        return
+    values = np.asarray(x)
+    if values.dtype.kind in "mM" and np.isnat(values).any():
+        raise ValueError("Input X contains NaN: missing dates or durations, NaT.")
 
 
 def plain_labels(y: Any, name: str = "y") -> Any:

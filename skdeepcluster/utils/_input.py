@@ -55,7 +55,7 @@ def read_rows(estimator, X, y="no_validation", **options):
     y = y if y is None or isinstance(y, str) else plain(y, "y")
     try:
         return validate_data(estimator, at_once(X), y, accept_sparse="csr", **options)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         more = advice(error, X, estimator)
         if more is None:
             raise

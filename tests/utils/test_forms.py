@@ -4,6 +4,7 @@ import warnings
 from numbers import Integral, Real
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 import torch
@@ -27,8 +28,21 @@ def test_masked_values_become_nan_in_a_dtype_that_holds_it():
         assert type(found) is np.ndarray and found.dtype == expected
         assert np.flatnonzero(found != found).tolist() == [3]
         assert masked.data.ravel()[3] == X.astype(dtype)[1, 1]  # as it was
+
+
+def test_missing_dates_are_missing_values():
     days = np.ma.masked_array(X.astype("M8[D]"), X == 3)
-    assert np.isnan(plain_rows(days)[1, 1]) and plain_rows(days)[0, 1] == 1
+    assert np.flatnonzero(np.isnat(plain(days))).tolist() == [3]
+    for rows in (
+        days,
+        plain(days),
+        pd.DataFrame(plain(days)),
+        X.astype("m8[s]") * np.nan,
+    ):
+        with pytest.raises(ValueError, match="Input X contains NaN: missing dates"):
+            plain_rows(rows)
+    whole = pd.DataFrame(days.data)
+    assert plain_rows(whole) is whole
 
 
 def test_without_masked_values_nothing_is_copied():
