@@ -14,6 +14,7 @@ from sklearn.cluster import KMeans
 from skdeepcluster import DEC, DeepClustering
 from skdeepcluster.architectures import MLPAutoencoder
 from skdeepcluster.engine import RandomStreams, Trainer, _checkpoints
+from skdeepcluster.engine._array_file import ArrayFile
 from skdeepcluster.objectives import Hardening
 
 SHORT = {"batch_size": 16, "warmup_epochs": 6}  # four steps an epoch
@@ -148,7 +149,8 @@ def test_without_a_seed_the_drawn_one_is_kept(monkeypatch, tmp_path):
     model = fresh(dec, random_state=None, checkpoint_dir=tmp_path)
     interruptions = Interruptions(monkeypatch)
     assert not interruptions.ends(model, X, at=7)
-    found = _checkpoints.torch.load(tmp_path / _checkpoints.FILE_NAME)
+    with ArrayFile(tmp_path / _checkpoints.FILE_NAME) as file:
+        found = file.load()
     interruptions.fit_to_the_end(model, X, at=7)
     streams = RandomStreams(found["entropy"])
     monkeypatch.setattr(RandomStreams, "from_random_state", lambda seed: streams)

@@ -9,7 +9,6 @@ from numbers import Integral, Real
 
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_memory
 
 from skdeepcluster.architectures import DEFAULT_EMBEDDING_SIZE
 from skdeepcluster.deep._checkpointing import open_checkpoints
@@ -27,7 +26,6 @@ from skdeepcluster.engine import (
     OptimizerSpec,
     Phase,
     Pretraining,
-    PretrainingCache,
     Scaling,
     Trainer,
     build_network,
@@ -37,6 +35,7 @@ from skdeepcluster.engine import (
     embedding_size_of,
     label_change,
     memory_errors,
+    pretraining_cache,
     set_dropout_generator,
     verbosity,
 )
@@ -84,7 +83,7 @@ class BaseDeepEstimator(
         "optimizer": [StrOptions(set(OPTIMIZERS))],
         "device": [str],
         "precision": [StrOptions(set(PRECISIONS))],
-        "memory": [str, HasMethods(["cache"]), None],
+        "memory": [str, os.PathLike, HasMethods(["cache"]), None],
         "pretrained": [HasMethods(["fit", "transform"]), None],
         "warm_start": ["boolean"],
         "checkpoint_dir": [str, os.PathLike, None],
@@ -205,7 +204,7 @@ class BaseDeepEstimator(
             compute,
         )
         key.update(self._representation())
-        return PretrainingCache(check_memory(self.memory), key)
+        return pretraining_cache(self.memory, key)
 
     def _representation(self):
         """What decides the embedding beside the network, for the key of the cache."""

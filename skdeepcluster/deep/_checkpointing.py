@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 
 from skdeepcluster.engine import (
@@ -53,11 +51,6 @@ def open_checkpoints(estimator, data, compute, group):
 
 def _common_directory(directory, group):
     """That of the first process, which is the one that reads and writes."""
-    if directory is not None and not os.fspath(directory):
-        raise ValueError(
-            "The 'checkpoint_dir' parameter must be a directory or None. Got '': pass "
-            "'.' for the current one."
-        )
     directories = group.each(directory)
     if directories[0] is None and any(directories):
         raise SharedError(

@@ -34,9 +34,12 @@ def valid_rows(estimator, X, y="no_validation", *, reset=True):
     if is_stored(X):
         X = stored_rows(estimator, X, FLOATS, reset=reset)
         return X if isinstance(y, str) else (X, _valid_classes(X, y))
-    found = read_rows(estimator, X, y, reset=reset, dtype=list(FLOATS))
+    # In one order: sums over rows of another are other bits.
+    options = {"reset": reset, "dtype": list(FLOATS), "order": "C"}
+    found = read_rows(estimator, X, y, **options)
     X, *rest = found if isinstance(found, tuple) else (found,)
-    X = without_duplicates(X)
+    # Of matrices and arrays of scipy the same operator gives other bits.
+    X = without_duplicates(sp.csr_array(X) if sp.issparse(X) else X)
     return (X, *rest) if rest else X
 
 

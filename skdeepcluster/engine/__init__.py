@@ -1,5 +1,6 @@
 """How it is trained: the only place that imports skorch."""
 
+from skdeepcluster.engine._cache import PretrainingCache, pretraining_cache
 from skdeepcluster.engine._callbacks import Observer, verbosity
 from skdeepcluster.engine._checkpoints import Checkpoints
 from skdeepcluster.engine._devices import (
@@ -34,11 +35,7 @@ from skdeepcluster.engine._phases import (
     label_change,
 )
 from skdeepcluster.engine._position_free import position_free
-from skdeepcluster.engine._pretraining import (
-    PRETRAININGS,
-    Pretraining,
-    PretrainingCache,
-)
+from skdeepcluster.engine._pretraining import PRETRAININGS, Pretraining
 from skdeepcluster.engine._progress import set_dropout_generator
 from skdeepcluster.engine._random import RandomStreams
 from skdeepcluster.engine._rows import Rows, SparseRows, StreamedRows
@@ -90,6 +87,7 @@ __all__ = [
     "memory_errors",
     "part_of",
     "position_free",
+    "pretraining_cache",
     "reuse_host_memory",
     "set_dropout_generator",
     "verbosity",

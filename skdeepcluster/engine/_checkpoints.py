@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import tempfile
 import time
-import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import torch
-
+from skdeepcluster.engine._array_file import (
+    ArrayFile,
+    ArrayFileError,
+    check_plain,
+    write_array_file,
+)
 from skdeepcluster.engine._fingerprints import Fingerprint, differences
 from skdeepcluster.engine._net import TrainingDivergedError
 from skdeepcluster.engine._random import RandomStreams
+from skdeepcluster.engine._state_checks import StateCheck
 from skdeepcluster.engine._states import (
     State,
-    check_plain,
     objectives_of,
     restore_trainer,
     trainer_state,
 )
 from skdeepcluster.utils._group import ALONE, Group
-from skdeepcluster.utils._locks import DirectoryLock
+from skdeepcluster.utils._locks import DirectoryLock, make_directory, named_errors
 
 if TYPE_CHECKING:
     from skdeepcluster.engine._trainer import Trainer
@@ -33,10 +37,13 @@ if TYPE_CHECKING:
 #: Epochs are kept this often, and no oftener; the end of a phase always is.
 SECONDS_BETWEEN = 30.0
 
-FILE_NAME = "checkpoint.pt"
+FILE_NAME = "checkpoint.fit"
 _PARTIAL = f"{FILE_NAME}.partial-"
 # Raised when a state is kept in another form.
-_FORMAT = "1"
+_FORMAT = "2"
+_NAMES = {"fingerprint", "entropy", "finished", "running", "trainer"}
+
+_LOGGER = logging.getLogger("skdeepcluster")
 
 
 class Checkpoints:
@@ -74,7 +81,7 @@ class Checkpoints:
         self.path = path
         self.fingerprint = {**(fingerprint or {}), "format": _FORMAT}
         self._finished: dict[str, Any] = {}
-        self._found: State | None = None
+        self._file: ArrayFile | None = None
         self._running: tuple[str, State] | None = None
         self._trainer: Trainer
         self._objectives: list[Objective]
@@ -97,23 +104,39 @@ class Checkpoints:
             Where the checkpoint belongs to another fit, or cannot be read, or another
             fit is using the directory.
         """
-        path = Path(directory) / FILE_NAME
+        path = Path(directory).expanduser() / FILE_NAME
         checkpoints = cls(streams, path, fingerprint, group)
-        found = None
+        entropy = None
         with group.together():
             if group.rank == 0:
-                _make_directory(path.parent)
-                found = checkpoints._locked_and_read()
-        checkpoints._take(group.first(found))
+                make_directory(directory, "checkpoint_dir")
+                entropy = checkpoints._locked_and_begun()
+        entropy = group.first(entropy)
+        if entropy is not None:
+            checkpoints.streams = RandomStreams(entropy)
         return checkpoints
 
     def bind(self, trainer: Trainer, phases: Iterable[Any]) -> None:
-        """Say whose state is kept, and give it the one that was found."""
+        """Say whose state is kept, and give it the one that was found.
+
+        Raises
+        ------
+        ValueError
+            Where that is damaged, or none of these phases; nothing is taken over then.
+        """
+        phases = list(phases)
         self._trainer = trainer
         self._objectives = objectives_of(phases)
-        if self._found is not None:
-            restore_trainer(trainer, self._objectives, self._found)
-            self._found = None
+        if self.path is None:
+            return
+        found = None
+        with self.group.together():
+            if self._file is not None:
+                found = self._read(self._file, StateCheck(trainer, phases))
+        found = self.group.first(found)
+        if found is not None:
+            restore_trainer(trainer, self._objectives, found["trainer"])
+            self._finished, self._running = found["finished"], found["running"]
             trainer.observer.note("going on from the checkpoint %s", self.path)
 
     def once(self, name: str, run: Callable[[], Any]) -> Any:
@@ -153,44 +176,87 @@ class Checkpoints:
             return
         ended = kind is None or issubclass(kind, TrainingDivergedError)
         if ended and self.group.rank == 0:
-            self.path.unlink(missing_ok=True)
-        self._lock.release()
+            self._remove()
+        self._release()
 
-    def _locked_and_read(self) -> State | None:
-        """What was found, once nobody else reads or writes here."""
+    def _remove(self) -> None:
+        """Remove the file; a fit that has ended is not lost where that fails."""
+        try:
+            if self.path is not None:
+                self.path.unlink(missing_ok=True)
+        except OSError as error:
+            _LOGGER.warning(
+                "checkpoint_dir: %s cannot be removed: %s", self.path, error
+            )
+
+    def _release(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        if self._lock is not None:
+            self._lock.release()
+
+    def _locked_and_begun(self) -> int | None:
+        """Seed of the fit that was found, once nobody else reads or writes here."""
         if self.path is None or self._lock is None:
             return None
-        if not self._lock.acquire():
-            raise ValueError(
-                f"checkpoint_dir={str(self.path.parent)!r} is in use by another fit "
-                "that is running. Pass each fit a directory of its own."
-            )
+        with self._named("used"):
+            if not self._lock.acquire():
+                raise ValueError(
+                    f"checkpoint_dir={str(self.path.parent)!r} is in use by another "
+                    "fit that is running. Pass each fit a directory of its own."
+                )
         try:
-            found = self._read()
+            entropy = self._open(self.path)
             self._remove_partial()
         except BaseException:
-            self._lock.release()
+            self._release()
             raise
-        return found
+        return entropy
 
-    def _read(self) -> State | None:
-        if self.path is None or not self.path.exists():
-            return None
-        found = _load(self.path, self._advice())
-        apart = differences(found["fingerprint"], self.fingerprint)
+    def _open(self, path: Path) -> int | None:
+        """Open the file; what to read from it is known when there is a trainer."""
+        with self._named("read"), self._told_as_damaged():
+            try:
+                self._file = ArrayFile(path)
+            except FileNotFoundError:
+                return None
+            fingerprint, entropy = _beginning(self._file.value)
+        apart = differences(fingerprint, self.fingerprint)
         if apart:
             raise ValueError(
-                f"The checkpoint in checkpoint_dir={str(self.path.parent)!r} belongs "
-                f"to a different fit: {'; '.join(apart)}. {self._advice()}"
+                f"The checkpoint in checkpoint_dir={str(path.parent)!r} belongs to a "
+                f"different fit: {'; '.join(apart)}. {self._advice()}"
             )
+        return entropy
+
+    def _read(self, file: ArrayFile, check: StateCheck) -> State:
+        """The state in a file, which is closed after that."""
+        with self._named("read"), self._told_as_damaged(), file:
+            check.check(file.value)
+            found: State = file.load()
+            check.check(found)
+        self._file = None
         return found
 
-    def _take(self, found: State | None) -> None:
-        if found is None:
-            return
-        self._found, self._running = found["trainer"], found["running"]
-        self._finished = found["finished"]
-        self.streams = RandomStreams(found["entropy"])
+    @contextmanager
+    def _told_as_damaged(self) -> Iterator[None]:
+        """Context that says what to do with a file that is none of this fit."""
+        try:
+            yield
+        except ArrayFileError as error:
+            raise ValueError(
+                f"{str(self.path)!r} is damaged, or not a checkpoint of a fit. "
+                f"{self._advice()}"
+            ) from error
+
+    @contextmanager
+    def _named(self, verb: str) -> Iterator[None]:
+        """Context in which an error of the system names the parameter and the file."""
+        directory = "" if self.path is None else os.fspath(self.path.parent)
+        what = f"The state in checkpoint_dir={directory!r} cannot be {verb}"
+        with named_errors(what, self.path):
+            yield
 
     def _advice(self) -> str:
         return (
@@ -209,8 +275,9 @@ class Checkpoints:
             "running": running,
             "trainer": trainer_state(self._trainer, self._objectives),
         }
-        check_plain(state, "")
-        _replace(self.path, state)
+        check_plain(state)
+        with self._named("saved"):
+            _replace(self.path, state)
         self._written_at = time.monotonic()
 
     def _remove_partial(self) -> None:
@@ -220,58 +287,17 @@ class Checkpoints:
                 partial.unlink(missing_ok=True)
 
 
-def _make_directory(directory: Path) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        raise ValueError(
-            "The 'checkpoint_dir' parameter must be a directory, or a path where "
-            f"one can be made. Got the file {os.fspath(directory)!r}."
-        ) from None
-
-
-def _load(path: Path, advice: str) -> State:
-    """Read a checkpoint; nothing in it is executed."""
-    with path.open("rb") as file:
-        try:
-            # torch does not look at the checksums that it writes.
-            damaged = zipfile.ZipFile(file).testzip()
-            file.seek(0)
-            # To the host: the state of a device that is not there is to be told.
-            found: State = {}
-            if not damaged:
-                found = torch.load(file, map_location="cpu", weights_only=True)
-            found["fingerprint"]["format"]
-        except MemoryError:
-            raise
-        except Exception as error:
-            raise ValueError(
-                f"{str(path)!r} is damaged, or not a checkpoint of a fit. {advice}"
-            ) from error
-    return found
+def _beginning(value: Any) -> tuple[Fingerprint, int]:
+    """What a state that was read belongs to, and its seed."""
+    if type(value) is not dict or value.keys() != _NAMES:
+        raise ArrayFileError("It has other names than a checkpoint.")
+    fingerprint, entropy = value["fingerprint"], value["entropy"]
+    words = [*fingerprint, *fingerprint.values()] if type(fingerprint) is dict else [0]
+    seed = type(entropy) is int and 0 <= entropy < 2**32
+    if not seed or any(type(word) is not str for word in words):
+        raise ArrayFileError("It does not say what it belongs to.")
+    return fingerprint, entropy
 
 
 def _replace(path: Path, state: State) -> None:
-    """Write a file in the place of another, so that at any moment one is whole."""
-    handle, partial = tempfile.mkstemp(prefix=_PARTIAL, dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
-    _sync_directory(path.parent)
-
-
-def _sync_directory(directory: Path) -> None:
-    """Make the new name last, too, where the system can."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    write_array_file(path, state, _PARTIAL)

@@ -17,19 +17,20 @@ import scipy
 import scipy.sparse as sp
 import sklearn
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from skdeepcluster.architectures import MLPAutoencoder
 from skdeepcluster.engine._devices import Compute
 from skdeepcluster.engine._functions import described_function
 from skdeepcluster.engine._random import RandomStreams
-from skdeepcluster.utils._stored import StoredRows
+from skdeepcluster.utils._stored import StoredRows, row_blocks
 
 #: Name -> what it was, in words; long things are a hash.
 Fingerprint = dict[str, str]
 
 # Part of the key of cached pretraining; raised when training gives other weights.
-_CACHE_FORMAT = 4
+_CACHE_FORMAT = 5
 # Parameters that do not change the result; of `device` its type counts, noted apart.
 _WITHOUT_EFFECT = {"verbose", "memory", "checkpoint_dir", "device"}
 _HASHED = "hash "
@@ -194,20 +195,54 @@ def _described_module(module: nn.Module) -> Any:
 
 
 def data_hash(X: Any) -> str:
-    """Hash of rows, or of a tuple of arrays, by what they hold."""
-    return str(joblib.hash(_contents(X)))
+    """Hash of rows, or of a tuple of arrays, by what they hold.
+
+    Not by how that lies in memory, or how wide the indices of sparse rows are. Sparse
+    rows without duplicates may differ from dense ones, and stored rows from those in
+    memory, as fits do.
+    """
+    digest = hashlib.sha256()
+    _update(digest, X)
+    return digest.hexdigest()
 
 
-def _contents(X: Any) -> Any:
-    """Arrays alone: sparse matrices note what they found out about themselves."""
+def _update(digest: Any, X: Any) -> None:
     if isinstance(X, tuple):
-        return tuple(map(_contents, X))
-    if isinstance(X, StoredRows):
-        return (X.shape, *map(joblib.hash, X.blocks()))
-    if sp.issparse(X):
-        return X.data, X.indices, X.indptr, X.shape
-    strides_count = isinstance(X, np.ndarray) and not X.flags.forc
-    return np.ascontiguousarray(X) if strides_count else X
+        _note(digest, "tuple", len(X))
+        for part in X:
+            _update(digest, part)
+    elif isinstance(X, StoredRows):
+        _note(digest, "stored", X.shape)
+        for block in X.blocks():
+            _update(digest, block)
+    elif sp.issparse(X):
+        _note(digest, "sparse", X.shape)
+        for part in _parts_of(X):
+            _update(digest, part)
+    elif isinstance(X, np.ndarray) and not X.dtype.hasobject:
+        _note(digest, X.dtype.newbyteorder("="), X.shape)
+        for block in row_blocks(np.atleast_1d(X)):
+            digest.update(_in_order(block))
+    else:
+        _note(digest, "object", joblib.hash(X))
+
+
+def _parts_of(X: Any) -> tuple[NDArray, NDArray, NDArray]:
+    """Values and places of CSR rows, sorted within each row; others are left alone."""
+    if not X.has_sorted_indices:
+        X = X.sorted_indices()
+    return X.data, X.indices.astype(np.int64), X.indptr.astype(np.int64)
+
+
+def _in_order(block: NDArray) -> memoryview:
+    """Bytes of an array row by row, in the order of bytes of this machine."""
+    native = block.dtype.newbyteorder("=")
+    array: Any = np.ascontiguousarray(block, dtype=native).reshape(-1).view(np.uint8)
+    return memoryview(array)
+
+
+def _note(digest: Any, *words: Any) -> None:
+    digest.update(f"{words!r};".encode())
 
 
 def class_path(instance: Any) -> str:

@@ -132,7 +132,7 @@ class PhaseNet(NeuralNet):
         return {
             "losses": self.history[:, "train_loss"],
             "steps": self.steps,
-            "optimizer": self.optimizer_.state_dict(),
+            "moments": moments_of(self.optimizer_),
         }
 
     def _restore(self, state: dict[str, Any]) -> None:
@@ -141,7 +141,7 @@ class PhaseNet(NeuralNet):
             self.history.record("epoch", epoch)
             self.history.record("train_loss", loss)
         self.steps = state["steps"]
-        self.optimizer_.load_state_dict(state["optimizer"])
+        restore_moments(self.optimizer_, state["moments"])
 
     def get_default_callbacks(self) -> list[Any]:
         """None of skorch's own: they print and keep every batch."""
@@ -242,6 +242,22 @@ class PhaseNet(NeuralNet):
             if self.stopping:
                 raise EndOfPhase
             self.hooks.after_epoch()
+
+
+def moments_of(optimizer: Optimizer) -> list[dict[str, Any]]:
+    """What an optimizer has learnt about each parameter, in their order."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    return [dict(optimizer.state.get(p, {})) for p in parameters]
+
+
+def restore_moments(optimizer: Optimizer, moments: list[dict[str, Any]]) -> None:
+    """Undo `moments_of`, for an optimizer with the same settings."""
+    found = {number: own for number, own in enumerate(moments) if own}
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": found})
+    for group in optimizer.param_groups:
+        for p in group["params"] if "momentum" in group else ():
+            # Where torch finds some momenta, it wants them all; 0 is as none.
+            optimizer.state[p].setdefault("momentum_buffer", torch.zeros_like(p))
 
 
 @torch.no_grad()

@@ -206,6 +206,17 @@ class Phase:
         """Train for this phase; returns its history."""
         return trainer.run(self)
 
+    def parts(self, network: nn.Module) -> dict[str, tuple[Phase, nn.Module]]:
+        """What is trained under which name, and on which network: this phase alone."""
+        return {self.name: (self, network)}
+
+    def histories(self, network: nn.Module) -> dict[str, Any]:
+        """Histories by name: for each list how many numbers it may have, if limited."""
+        updates: dict[str, int | None] = {}
+        if self.refresh_every is not None:
+            updates = {"update_step": None, "label_change": None}
+        return {self.name: {"loss": self.epochs, **updates}}
+
 
 @dataclass(frozen=True, eq=False)
 class Reclustering:
@@ -230,6 +241,14 @@ class Reclustering:
         return trainer.checkpoints.once(
             self.name, lambda: {"label_change": [trainer.recluster(self.clustering)]}
         )
+
+    def parts(self, network: nn.Module) -> dict[str, tuple[Phase, nn.Module]]:
+        """What is trained: nothing."""
+        return {}
+
+    def histories(self, network: nn.Module) -> dict[str, Any]:
+        """Histories by name, as those of a phase."""
+        return {self.name: {"label_change": 1}}
 
 
 def overrides(objective: Objective, hook: str) -> bool:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
-from joblib import Memory
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from skdeepcluster.architectures import GeneratorDropout
 from skdeepcluster.engine._inference import map_all
-from skdeepcluster.engine._phases import OptimizerSpec, Phase
+from skdeepcluster.engine._phases import OptimizerSpec, Phase, Ramp
 from skdeepcluster.engine._rows import Rows, StreamedRows
 from skdeepcluster.engine._trainer import Trainer, has_parameters
-from skdeepcluster.objectives import Reconstruction
+from skdeepcluster.objectives import Objective, Reconstruction
 
 PRETRAININGS = ("end_to_end", "layerwise")
 
@@ -62,15 +58,13 @@ class Pretraining:
         cache = trainer.cache
         if cache is None:
             return self._train(trainer)
-        trained: list[dict[str, Any]] = []
-
-        def train() -> tuple[dict[str, NDArray], dict[str, Any]]:
-            trained.append(self._train(trainer))
-            return numpy_state(trainer.network), trained[0]
-
-        state, history = cache.fetch(self._key(), train)
-        if not trained:
-            load_numpy_state(trainer.network, state)
+        history, was_kept = cache.fetch(
+            self._key(),
+            trainer.network,
+            self._history(trainer.network),
+            lambda: self._train(trainer),
+        )
+        if was_kept:
             trainer.observer.note("%s: taken from the cache", self.name)
         return history
 
@@ -84,32 +78,59 @@ class Pretraining:
         history: dict[str, Any] = {}
         if self.kind == "layerwise":
             history["layer_loss"] = self._train_layers(trainer)
-        end_to_end = Phase(
-            self.name,
-            {self.loss or Reconstruction(): 1.0},
-            self.epochs,
-            self.optimizer,
-            rate="relative",
-        )
-        return {**trainer.run(end_to_end), **history}
+        return {**trainer.run(self._end_to_end()), **history}
 
     def _train_layers(self, trainer: Trainer) -> list[list[float]]:
-        pairs = layer_pairs(trainer.network)
         losses = []
         x: Rows = trainer.x
-        for i, (encoder, decoder) in enumerate(pairs):
-            inner = self.dropout if i + 1 < len(pairs) else 0.0
-            pair = LayerPair(encoder, decoder, self.dropout, inner)
-            phase = Phase(
-                f"{self.name}/layer{i}",
-                {Reconstruction(): 1.0},
-                -(-self.epochs // 2),
-                self.optimizer,
-                rate="relative",
-            )
+        for i, (encoder, _) in enumerate(layer_pairs(trainer.network)):
+            phase, pair = self._layer(trainer.network, i)
             losses.append(trainer.on(pair, x).run(phase)["loss"])
             x = encoded_rows(encoder.eval(), x)
         return losses
+
+    def _end_to_end(self) -> Phase:
+        objectives: dict[Objective, float | Ramp] = {self.loss or Reconstruction(): 1.0}
+        return Phase(
+            self.name, objectives, self.epochs, self.optimizer, rate="relative"
+        )
+
+    def _layer(self, network: nn.Module, i: int) -> tuple[Phase, LayerPair]:
+        """Phase in which a pair of layers learns alone, and the pair."""
+        pairs = layer_pairs(network)
+        inner = self.dropout if i + 1 < len(pairs) else 0.0
+        phase = Phase(
+            f"{self.name}/layer{i}",
+            {Reconstruction(): 1.0},
+            -(-self.epochs // 2),
+            self.optimizer,
+            rate="relative",
+        )
+        return phase, LayerPair(*pairs[i], self.dropout, inner)
+
+    def parts(self, network: nn.Module) -> dict[str, tuple[Phase, nn.Module]]:
+        """What is trained under which name, and on which network."""
+        whole = self._end_to_end()
+        parts: dict[str, tuple[Phase, nn.Module]] = {whole.name: (whole, network)}
+        if self.kind == "layerwise" and has_parameters(network):
+            for i in range(len(layer_pairs(network))):
+                phase, pair = self._layer(network, i)
+                parts[phase.name] = phase, pair
+        return parts
+
+    def histories(self, network: nn.Module) -> dict[str, Any]:
+        """Histories by name: for each list how many numbers it may have."""
+        parts = {
+            name: {"loss": p.epochs} for name, (p, _) in self.parts(network).items()
+        }
+        return {**parts, f"{self.name}/whole": self._history(network)}
+
+    def _history(self, network: nn.Module) -> dict[str, Any]:
+        history: dict[str, Any] = {"loss": self.epochs}
+        if self.kind == "layerwise":
+            layers = [p for p, _ in self.parts(network).values() if p.name != self.name]
+            history["layer_loss"] = [phase.epochs for phase in layers]
+        return history
 
 
 class LayerPair(nn.Module):
@@ -143,30 +164,6 @@ class LayerPair(nn.Module):
         return self.decoder(z)  # type: ignore[no-any-return]
 
 
-class PretrainingCache:
-    """Results of pretraining in a `joblib.Memory`, keyed by all that decides them.
-
-    Parameters
-    ----------
-    memory : joblib.Memory
-    key : dict
-        Data, architecture, seed, precision, device, threads, versions.
-    """
-
-    def __init__(self, memory: Memory, key: dict[str, Any]) -> None:
-        self.memory = memory
-        self.key = key
-
-    def fetch(self, key: dict[str, Any], compute: Callable[[], Any]) -> Any:
-        """Return the stored value for `key`, or the computed one, now stored."""
-        cached = self.memory.cache(_computed, ignore=["compute"])
-        return cached({**self.key, **key}, compute)
-
-
-def _computed(key: dict[str, Any], compute: Callable[[], Any]) -> Any:
-    return compute()
-
-
 def encoded_rows(encoder: nn.Module, x: Rows) -> Rows:
     """What an encoder layer makes of all rows, or will where they are on disk."""
     if isinstance(x, StreamedRows):
@@ -182,13 +179,3 @@ def layer_pairs(network: nn.Module) -> list[tuple[nn.Module, nn.Module]]:
             f"'layer_pairs', as MLPAutoencoder's. Got {type(network).__name__}."
         )
     return network.layer_pairs()  # type: ignore[no-any-return, operator]
-
-
-def numpy_state(network: nn.Module) -> dict[str, NDArray]:
-    """Weights and buffers as numpy arrays on the host."""
-    return {k: v.detach().cpu().numpy().copy() for k, v in network.state_dict().items()}
-
-
-def load_numpy_state(network: nn.Module, state: dict[str, NDArray]) -> None:
-    """Undo `numpy_state`."""
-    network.load_state_dict({k: torch.as_tensor(np.array(v)) for k, v in state.items()})

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 State = dict[str, Any]
 
-_PLAIN = {type(None), bool, int, float, str}
-
 
 def objectives_of(
     phases: Iterable[Phase | Reclustering | Pretraining],
@@ -51,21 +49,6 @@ def restore_trainer(
     for objective in trainer.initialised:
         objective.to(trainer.compute.device)  # also what its state does not hold
     trainer.initial_labels = state["initial_labels"]
-
-
-def check_plain(value: Any, name: str) -> None:
-    """Refuse what could not be read back: all but tensors and plain values."""
-    if isinstance(value, dict):
-        for key, part in value.items():
-            check_plain(part, f"{name}.{key}" if name else str(key))
-    elif isinstance(value, list | tuple):
-        for number, part in enumerate(value):
-            check_plain(part, f"{name}.{number}")
-    elif not isinstance(value, Tensor) and type(value) not in _PLAIN:
-        raise TypeError(
-            "'checkpoint_dir' can keep states of tensors, numbers, strings, lists and "
-            f"dicts. Got a {type(value).__name__} in {name!r}."
-        )
 
 
 def restore_module(module: nn.Module, state: State) -> None:

@@ -27,7 +27,7 @@ from skdeepcluster.objectives import ClusteringObjective, Objective, aligned
 from skdeepcluster.utils._group import Shard, SharedError
 
 if TYPE_CHECKING:
-    from skdeepcluster.engine._pretraining import PretrainingCache
+    from skdeepcluster.engine._cache import PretrainingCache
 
 
 class Trainer:

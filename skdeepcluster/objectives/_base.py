@@ -73,6 +73,24 @@ class Batch:
     z_view: Tensor | None = None
 
 
+@dataclass(frozen=True)
+class Expected:
+    """What a tensor is, so that one that was read can be told from another.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    dtype : torch.dtype, optional
+        That in which the network computes by default.
+    below : int, optional
+        Integers are from 0 on, and less than this.
+    """
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype | None = None
+    below: int | None = None
+
+
 class Objective(nn.Module):
     """A loss with its state, in buffers and parameters.
 
@@ -139,6 +157,18 @@ class Objective(nn.Module):
 
         `batch` holds the embedding under the new weights.
         """
+        return None
+
+    def expected_state(self, n_rows: int, size: int) -> dict[str, Expected]:
+        """Tensors of the state that rows give another shape, by their names.
+
+        `n_rows` is the number of all rows, `size` that of the columns of the embedding.
+        A state that was saved is only taken if it is like this.
+        """
+        return {}
+
+    def expected_target(self, n_rows: int, size: int) -> Expected | None:
+        """What ``refresh`` gives; None where that is not known, or nothing."""
         return None
 
     def project(self) -> None:
@@ -220,6 +250,10 @@ class ClusteringObjective(Objective):
     ) -> None:
         """Forget the centres: take those of first clusters of `z`."""
         self.initialise(z, weight, rng, reduce)
+
+    def expected_state(self, n_rows: int, size: int) -> dict[str, Expected]:
+        """The centres."""
+        return {"centers": Expected((self.n_clusters, size))}
 
     def _centers_like(self, z: Tensor) -> Tensor:
         return like(self.centers, z)

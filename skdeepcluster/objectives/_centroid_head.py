@@ -17,6 +17,7 @@ from skdeepcluster.kmeans import cluster_sums
 from skdeepcluster.kmeans._assignment import explicit_distances
 from skdeepcluster.objectives._base import (
     Batch,
+    Expected,
     in_double,
     like,
     squared_distances,
@@ -201,6 +202,10 @@ class CentroidHead(ClassHead):
         self.gamma.data = z.new_full((self.n_classes,), gamma)
         self.delta.data = z.new_full((self.n_classes,), self.delta_init)
         self.project()
+
+    def expected_state(self, n_rows: int, size: int) -> dict[str, Expected]:
+        """The centroids."""
+        return {"centers": Expected((self.n_classes, size))}
 
     def loss(self, batch: Batch) -> Tensor:
         """Loss of each row, (b,); "ga" has the weight decay of delta added."""

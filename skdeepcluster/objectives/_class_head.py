@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 from skdeepcluster.kmeans._assignment import explicit_distances
 from skdeepcluster.objectives._base import (
     Batch,
+    Expected,
     Objective,
     in_double,
     like,
@@ -109,6 +110,13 @@ class SoftmaxHead(ClassHead):
         drawn = torch.empty(self.n_classes, z.shape[1], dtype=torch.float32)
         self.weight = nn.Parameter(drawn.uniform_(-limit, limit, generator=rng).to(z))
         self.bias = nn.Parameter(z.new_zeros(self.n_classes))
+
+    def expected_state(self, n_rows: int, size: int) -> dict[str, Expected]:
+        """The layer."""
+        return {
+            "weight": Expected((self.n_classes, size)),
+            "bias": Expected((self.n_classes,)),
+        }
 
     def loss(self, batch: Batch) -> Tensor:
         """Cross-entropy of each row to its class, (b,)."""

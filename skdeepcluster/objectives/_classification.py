@@ -9,10 +9,11 @@ with pseudo-labels c from k-means on the embedding of all data.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from skdeepcluster.objectives._base import Batch
+from skdeepcluster.objectives._base import Batch, Expected
 from skdeepcluster.objectives._softmax import SoftmaxClustering
 from skdeepcluster.utils._reduce import Reduce, identity
 
@@ -44,6 +45,10 @@ class ClusterClassification(SoftmaxClustering):
     ) -> Tensor:
         """Pseudo-label of every row, (n,)."""
         return self.update_centers(z, weight, reduce)
+
+    def expected_target(self, n_rows: int, size: int) -> Expected:
+        """Pseudo-labels."""
+        return Expected((n_rows,), torch.int64, below=self.n_clusters)
 
     def loss(self, batch: Batch) -> Tensor:
         """Cross-entropy of each row to its pseudo-label, (b,)."""

@@ -19,6 +19,7 @@ from skdeepcluster.kmeans._assignment import explicit_distances
 from skdeepcluster.objectives._base import (
     Batch,
     ClusteringObjective,
+    Expected,
     Objective,
     in_double,
 )
@@ -53,6 +54,10 @@ class HardKMeans(ClusteringObjective):
     ) -> Tensor:
         """Cluster of every row, (n,), once the centres are the means of their rows."""
         return self.update_centers(z, weight, reduce)
+
+    def expected_target(self, n_rows: int, size: int) -> Expected:
+        """Labels."""
+        return Expected((n_rows,), torch.int64, below=self.n_clusters)
 
     def finish(
         self,

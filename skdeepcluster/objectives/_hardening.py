@@ -23,6 +23,7 @@ from torch import Tensor
 from skdeepcluster.objectives._base import (
     Batch,
     ClusteringObjective,
+    Expected,
     squared_distances,
 )
 from skdeepcluster.utils._reduce import Reduce, identity
@@ -175,6 +176,10 @@ class Hardening(ClusteringObjective):
             part = _frequencies(q, heavy)
             total = part if total is None else total + part
         return torch.zeros(self.n_clusters) if total is None else total
+
+    def expected_target(self, n_rows: int, size: int) -> Expected:
+        """The target distribution."""
+        return Expected((n_rows, self.n_clusters))
 
     def loss(self, batch: Batch) -> Tensor:
         """KL divergence of each row to its part of the target, (b,)."""

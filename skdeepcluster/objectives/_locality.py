@@ -17,7 +17,7 @@ import torch
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
-from skdeepcluster.objectives._base import Batch, Objective
+from skdeepcluster.objectives._base import Batch, Expected, Objective
 from skdeepcluster.utils._reduce import Reduce, identity
 
 # Entries of neighbours' embeddings gathered at a time.
@@ -91,6 +91,18 @@ class LocalityPreserving(Objective):
             out[part, :-2], out[part, -2] = mean, total
             out[part, -1] = (s * spread).sum(dim=1)
         return out
+
+    def expected_state(self, n_rows: int, size: int) -> dict[str, Expected]:
+        """The neighbours, and how near they are."""
+        shape = n_rows, min(self.n_neighbors, n_rows - 1)
+        return {
+            "neighbors": Expected(shape, torch.int64, below=n_rows),
+            "similarity": Expected(shape),
+        }
+
+    def expected_target(self, n_rows: int, size: int) -> Expected:
+        """Means, their weights and the rest."""
+        return Expected((n_rows, size + 2))
 
     def loss(self, batch: Batch) -> Tensor:
         """Weighted squared distances of each row to its neighbours, (b,)."""

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from skdeepcluster.kmeans import soft_means
-from skdeepcluster.objectives._base import Batch, in_double
+from skdeepcluster.objectives._base import Batch, Expected, in_double
 from skdeepcluster.objectives._softmax import SoftmaxClustering
 from skdeepcluster.utils._reduce import Reduce, identity
 
@@ -148,6 +148,15 @@ class MutualInformation(SoftmaxClustering):
         log_p = self.log_soft_assign(z)
         weight = None if weight is None else in_double(weight)
         return balanced_targets(log_p, self.power, weight, reduce).to(z)
+
+    def expected_state(self, n_rows: int, size: int) -> dict[str, Expected]:
+        """The centres, the layer and the first labels."""
+        labels = Expected((n_rows,), torch.int64, below=self.n_clusters)
+        return {**super().expected_state(n_rows, size), "first_labels": labels}
+
+    def expected_target(self, n_rows: int, size: int) -> Expected:
+        """Targets of the classes."""
+        return Expected((n_rows, self.n_clusters))
 
     def loss(self, batch: Batch) -> Tensor:
         """Cross-entropy of each row to its target, and the regulariser, (b,)."""

@@ -18,7 +18,12 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from skdeepcluster.kmeans import KMeansResult, kmeans, lloyd, nearest_center
-from skdeepcluster.objectives._base import Batch, ClusteringObjective, in_double
+from skdeepcluster.objectives._base import (
+    Batch,
+    ClusteringObjective,
+    Expected,
+    in_double,
+)
 from skdeepcluster.utils._reduce import Reduce, identity
 
 # Fresh starts at a refresh, beside the one from the centres as they stand, for every
@@ -122,6 +127,10 @@ class ScatterReduction(ClusteringObjective):
         v = torch.linalg.eigh(scatter).eigenvectors[:, -1].to(z)  # (d,)
         apart = z - self.centers[labels]
         return z - (apart @ v)[:, None] * v
+
+    def expected_target(self, n_rows: int, size: int) -> Expected:
+        """Rows of the embedding."""
+        return Expected((n_rows, size))
 
     def finish(
         self,

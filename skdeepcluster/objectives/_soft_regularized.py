@@ -27,6 +27,7 @@ from skdeepcluster.kmeans import soft_kmeans, soft_log_memberships, soft_means
 from skdeepcluster.objectives._base import (
     Batch,
     ClusteringObjective,
+    Expected,
     in_double,
     like,
     squared_distances,
@@ -132,6 +133,15 @@ class SoftRegularizedKMeans(ClusteringObjective):
         self._keep("assignments", q)
         self._set_shares(q, weight, reduce)
         return q.to(z)
+
+    def expected_state(self, n_rows: int, size: int) -> dict[str, Expected]:
+        """The centres and the assignments."""
+        assignments = Expected((n_rows, self.n_clusters), torch.float64)
+        return {**super().expected_state(n_rows, size), "assignments": assignments}
+
+    def expected_target(self, n_rows: int, size: int) -> Expected:
+        """The assignments."""
+        return Expected((n_rows, self.n_clusters))
 
     def loss(self, batch: Batch) -> Tensor:
         """SR of each row, (b,)."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from skdeepcluster.kmeans import nearest_center
 from skdeepcluster.objectives._base import (
     ClusteringObjective,
+    Expected,
     in_double,
     like,
 )
@@ -62,6 +63,14 @@ class SoftmaxClustering(ClusteringObjective):
         """Centres of the first clusters, and the layer that decides as they do."""
         super().initialise(z, weight, rng, reduce)
         self._decide_as_centers(z, weight, reduce)
+
+    def expected_state(self, n_rows: int, size: int) -> dict[str, Expected]:
+        """The centres and the layer."""
+        return {
+            **super().expected_state(n_rows, size),
+            "weight": Expected((self.n_clusters, size)),
+            "bias": Expected((self.n_clusters,)),
+        }
 
     def log_q(self, z: Tensor) -> Tensor:
         """Log of the softmax layer's answers, (n, k)."""

@@ -1,14 +1,55 @@
-"""One holder of a directory at a time."""
+"""Directories that a user names, and one holder of them at a time."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+
+
+def make_directory(directory: str | os.PathLike[str], parameter: str) -> Path:
+    """The directory that a parameter names, made where there is none.
+
+    Parameters
+    ----------
+    directory : str or os.PathLike
+        ``~`` is the home directory.
+    parameter : str
+        Its name, for errors.
+    """
+    path = Path(directory).expanduser()
+    if not os.fspath(directory):
+        raise ValueError(
+            f"The {parameter!r} parameter must be a directory or None. Got '': pass "
+            "'.' for the current one."
+        )
+    try:
+        with named_errors(f"{parameter}={os.fspath(path)!r} cannot be used"):
+            path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise ValueError(
+            f"The {parameter!r} parameter must be a directory, or a path where one can "
+            f"be made. Got the file {os.fspath(path)!r}."
+        ) from None
+    return path
+
+
+@contextmanager
+def named_errors(what: str, path: Path | None = None) -> Iterator[None]:
+    """Context in which an OSError says `what` it means, and about which `path`."""
+    try:
+        yield
+    except OSError as error:
+        named = error.filename if path is None else os.fspath(path)
+        if error.errno is None:
+            raise OSError(f"{what}: {error}: {named!r}") from error
+        raise OSError(error.errno, f"{what}: {error.strerror}", named) from error
 
 
 class DirectoryLock:

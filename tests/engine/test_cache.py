@@ -1,18 +1,28 @@
 """`memory`: what is pretrained again and what is not, counted."""
 
 import copy
+import errno
+import os
+import pickle
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from flips import altered
 from joblib import Memory
+from scipy.sparse import csr_array
 from sklearn.datasets import make_blobs
 from sklearn.model_selection import GridSearchCV
+from stores import forms_of
 from torch import nn
 
 from skdeepcluster import DEC
 from skdeepcluster.architectures import MLPAutoencoder
-from skdeepcluster.engine import Pretraining
+from skdeepcluster.engine import Pretraining, _cache
+from skdeepcluster.engine._array_file import ArrayFile, write_array_file
 
 X = make_blobs(60, n_features=4, centers=3, random_state=0)[0]
 
@@ -130,10 +140,205 @@ def test_without_a_seed_nothing_is_cached(make, trainings, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_memory_object_and_path_share_a_cache(make, trainings, tmp_path):
-    make().fit(X)
-    make(memory=Memory(str(tmp_path), verbose=0)).fit(X)
+def test_a_memory_object_keeps_a_cache_in_its_own_format(make, trainings, tmp_path):
+    memory = Memory(str(tmp_path), verbose=0)
+    first = make(memory=memory).fit(X)
+    assert bits(make(memory=memory).fit(X)) == bits(first)
     assert len(trainings) == 1
+    assert not (tmp_path / "skdeepcluster").exists()
+    assert bits(make().fit(X)) == bits(first)  # not from there
+    assert len(trainings) == 2
+    memory.clear(warn=False)
+    make().fit(X)
+    assert len(trainings) == 2
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_the_same_rows_in_another_form_are_the_same_entry(make, trainings, sparse):
+    first, *others = forms_of(X * (X > 0), sparse)
+    expected = bits(make().fit(first))
+    for rows in others:
+        assert bits(make().fit(rows)) == expected
+        assert bits(make(memory=None).fit(rows)) == expected
+    assert len(trainings) == 1 + len(others)
+
+
+def test_other_zeros_orders_and_weights_are_other_entries(make, trainings):
+    make().fit(X, sample_weight=np.arange(60) + 1.0)
+    make().fit(X, sample_weight=list(np.arange(60) + 1.0))
+    assert len(trainings) == 1
+    make().fit(X, sample_weight=np.arange(60) + 2.0)
+    make().fit(csr_array(X))
+    assert len(trainings) == 3
+
+
+def test_the_path_may_be_a_path_or_at_home(make, trainings, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for memory in (tmp_path / "cache", "~/cache", str(tmp_path / "cache"), "cache"):
+        make(memory=memory).fit(X)
+    assert len(trainings) == 1
+    assert os.listdir(tmp_path) == ["cache"]
+
+
+@pytest.mark.parametrize("memory", ["", "file", "file/below"])
+def test_what_can_be_no_directory_is_named(make, trainings, memory, tmp_path):
+    (tmp_path / "file").touch()
+    memory = memory and str(tmp_path / memory)
+    with pytest.raises(ValueError, match=f"'memory' parameter must .*{memory!r}"):
+        make(memory=memory).fit(X)
+    assert trainings == []
+
+
+# --- entries that are not what was written ----------------------------------
+
+
+@pytest.fixture
+def entry(make, tmp_path):
+    """File of the one entry that is kept."""
+    make().fit(X)
+    (path,) = (tmp_path / "skdeepcluster").iterdir()
+    return path
+
+
+def pretend(path, monkeypatch, error):
+    """Let reading a file fail, as for somebody without the right to."""
+    original = os.open
+
+    def denied(file, *args, **kwargs):
+        if Path(file) == path:
+            raise OSError(error, os.strerror(error), str(file))
+        return original(file, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", denied)
+
+
+def is_computed_anew(make, trainings, caplog):
+    before, text = len(trainings), len(caplog.text)
+    found = bits(make().fit(X))
+    assert len(trainings) == before + 1
+    assert "is not used, and computed anew" in caplog.text[text:]
+    return found
+
+
+class Malicious:
+    def __reduce__(self):
+        return os.mkdir, (os.environ["MALICIOUS"],)
+
+
+def test_what_is_no_entry_is_computed_anew_and_replaced(
+    make, trainings, entry, tmp_path, caplog, monkeypatch
+):
+    monkeypatch.setenv("MALICIOUS", str(tmp_path / "executed"))
+    whole, expected = entry.read_bytes(), bits(make(memory=None).fit(X))
+    bombs = zlib.compress(bytes(1 << 22)), pickle.dumps(Malicious())
+    for content in (b"", b"other", whole[:-1], whole + b"x", whole[:20], *bombs):
+        entry.write_bytes(content)
+        assert is_computed_anew(make, trainings, caplog) == expected
+        assert entry.read_bytes() == whole
+    entry.unlink()
+    os.mkfifo(entry)
+    assert is_computed_anew(make, trainings, caplog) == expected
+    assert entry.read_bytes() == whole
+    with monkeypatch.context() as patch:
+        pretend(entry, patch, errno.EACCES)
+        assert is_computed_anew(make, trainings, caplog) == expected
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_directory_in_the_place_of_an_entry_stays(make, trainings, entry, caplog):
+    entry.unlink()
+    entry.mkdir()
+    is_computed_anew(make, trainings, caplog)
+    assert "cannot be written" in caplog.text
+    assert [path.name for path in entry.parent.iterdir()] == [entry.name]
+
+
+def test_an_entry_under_the_name_of_another_is_computed_anew(
+    make, trainings, entry, caplog
+):
+    make(random_state=1).fit(X)
+    (other,) = set(entry.parent.iterdir()) - {entry}
+    entry.write_bytes(other.read_bytes())
+    expected = bits(make(memory=None).fit(X))
+    assert is_computed_anew(make, trainings, caplog) == expected
+
+
+def prepared(entry):
+    """Entries of another structure, under the right key."""
+    yield {"key": entry["key"], "state": entry["state"]}
+    yield [entry["key"], entry["state"], entry["history"]]
+    yield {**entry, "history": {"loss": ["0.5"]}}
+    yield {**entry, "history": {"loss": [float("nan"), 1.0]}}
+    yield {**entry, "history": {"loss": [0.5] * 3}}
+    yield {**entry, "history": {"loss": [0.5], "more": [0.5]}}
+    yield {**entry, "key": {**entry["key"], "seed": "7"}}
+    name, value = next(iter(entry["state"].items()))
+    others = (
+        value.double(),
+        value[:-1],
+        torch.full_like(value, torch.nan),
+        torch.zeros(1 << 20),
+        value.tolist(),
+    )
+    for other in others:
+        yield {**entry, "state": {**entry["state"], name: other}}
+    yield {**entry, "state": {**entry["state"], "forward": value}}
+    yield {**entry, "state": {name: value}}
+
+
+def test_an_entry_of_another_structure_is_computed_anew(make, trainings, entry, caplog):
+    with ArrayFile(entry) as file:
+        good = file.load()
+    expected = bits(make(memory=None).fit(X))
+    for other in prepared(good):
+        write_array_file(entry, other, "partial-")
+        assert is_computed_anew(make, trainings, caplog) == expected
+
+
+def test_no_bit_of_an_entry_can_change_unseen(entry, make):
+    network = make(memory=None).fit(X).module_
+    with ArrayFile(entry) as file:
+        key = file.value["key"]
+    path, whole = entry.with_name("flipped"), entry.read_bytes()
+
+    def read():
+        return _cache.read_entry(path, key, network, {"loss": 2})
+
+    path.write_bytes(whole)
+    assert read() is not None
+    for content in altered(whole):
+        path.write_bytes(content)
+        assert read() is None
+
+
+def test_a_result_that_cannot_be_kept_is_not_lost(
+    make, trainings, caplog, monkeypatch, tmp_path
+):
+    def full(handle):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert bits(make().fit(X)) == bits(make(memory=None).fit(X))
+    assert "cannot be written: [Errno 28] No space left" in caplog.text
+    assert list((tmp_path / "skdeepcluster").iterdir()) == []
+
+
+def test_what_joblib_has_left_there_is_ignored(make, trainings, tmp_path):
+    Memory(str(tmp_path), verbose=0).cache(len)([1])
+    for _ in range(2):
+        make().fit(X)
+    assert len(trainings) == 1
+
+
+def test_threads_that_write_the_same_entry(make, trainings, tmp_path):
+    with ThreadPoolExecutor(4) as pool:
+        fits = list(pool.map(lambda _: bits(make().fit(X)), range(8)))
+    assert all(found == fits[0] for found in fits)
+    assert len(list((tmp_path / "skdeepcluster").iterdir())) == 1
+    before = len(trainings)
+    make().fit(X)
+    assert len(trainings) == before
 
 
 class Module(nn.Module):
@@ -237,4 +442,21 @@ def test_modules_that_hold_functions_of_their_own(make, trainings):
 
 def test_nothing_is_looked_up_for_a_pretrained_network(make, trainings):
     make(pretrained=make().fit(X)).fit(X)
+    assert len(trainings) == 1
+
+
+class Counting(Module):
+    """Has a state that is neither a parameter nor a buffer."""
+
+    def get_extra_state(self):
+        return {"version": 3}
+
+    def set_extra_state(self, state):
+        assert state == {"version": 3}
+
+
+def test_a_network_with_a_state_of_its_own(make, trainings):
+    first = make(architecture=Counting()).fit(X)
+    second = make(architecture=Counting()).fit(X)
+    assert first.labels_.tobytes() == second.labels_.tobytes()
     assert len(trainings) == 1

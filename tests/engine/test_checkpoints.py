@@ -1,14 +1,10 @@
 """`checkpoint_dir`: what is written, what is refused, what a resumed fit does."""
 
-import io
 import logging
 import os
-import pickle
-import struct
 import subprocess
 import sys
 import time
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
@@ -19,6 +15,7 @@ import torch
 from interruptions import Interruptions, outcome, state_bytes
 from sklearn.cluster import KMeans
 from sklearn.datasets import make_blobs
+from stores import forms_of
 
 from skdeepcluster import DEC, IDEC, CentroidClassifier, DeepClustering
 from skdeepcluster.architectures import MLPAutoencoder
@@ -27,6 +24,7 @@ from skdeepcluster.engine import (
     _checkpoints,
     _fingerprints,
 )
+from skdeepcluster.engine._array_file import ArrayFile, write_array_file
 from skdeepcluster.engine._progress import PhaseProgress
 from skdeepcluster.engine._states import restore_module
 from skdeepcluster.objectives import Hardening, MutualInformation
@@ -88,32 +86,11 @@ def test_epochs_are_kept_when_it_is_time(tmp_path, monkeypatch):
     assert names == [*["pretraining"] * 3, None, None, *["clustering"] * 3, None]
 
 
-def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path, monkeypatch):
-    path = tmp_path / FILE
-    _checkpoints._replace(path, {"a": 1})
-
-    def fail(state, file):
-        file.write(b"half of it")
-        raise OSError("the disk is full")
-
-    monkeypatch.setattr(torch, "save", fail)
-    with pytest.raises(OSError, match="full"):
-        _checkpoints._replace(path, {"a": 2})
-    assert torch.load(path) == {"a": 1}
-    assert os.listdir(tmp_path) == [FILE]
-
-
 def test_leftovers_of_killed_writes_are_removed(interrupted):
     leftover = interrupted / f"{_checkpoints._PARTIAL}abc"
     leftover.write_bytes(b"half of it")
     make(checkpoint_dir=interrupted).fit(X)
     assert os.listdir(interrupted) == []
-
-
-def test_checkpoint_dir_is_a_file(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match="'checkpoint_dir'.*must be a directory.*file"):
-        make(checkpoint_dir=tmp_path / "file").fit(X)
 
 
 def test_a_fit_that_diverges_leaves_no_checkpoint(tmp_path):
@@ -267,40 +244,16 @@ def test_what_does_not_change_the_result_may_change(interrupted, tmp_path):
     assert outcome(dec.fit(X.tolist())) == outcome(make().fit(X))
 
 
-class Malicious:
-    def __reduce__(self):
-        return os.mkdir, (str(Path(os.environ["MALICIOUS"]) / "executed"),)
-
-
-def damaged(whole):
-    yield b""
-    yield b"no checkpoint"
-    yield pickle.dumps(Malicious(), protocol=2)
-    saved = io.BytesIO()
-    torch.save({"fingerprint": {}, "finished": Malicious()}, saved)
-    yield saved.getvalue()
-    for part in (0.01, 0.5, 0.9, 0.999):
-        yield whole[: int(part * len(whole))]
-    for part in zipfile.ZipFile(io.BytesIO(whole)).infolist():
-        header = slice(part.header_offset + 26, part.header_offset + 30)
-        place = header.stop + sum(struct.unpack("<HH", whole[header]))
-        yield whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
-
-
-def test_a_damaged_file_is_an_error_and_nothing_in_it_is_executed(
-    interrupted, tmp_path_factory, monkeypatch
-):
-    monkeypatch.setenv("MALICIOUS", str(tmp_path_factory.mktemp("malicious")))
-    whole = (interrupted / FILE).read_bytes()
-    for content in damaged(whole):
-        (interrupted / FILE).write_bytes(content)
-        with pytest.raises(ValueError, match="damaged, or not a checkpoint.*Remove"):
-            make(checkpoint_dir=interrupted).fit(X)
-    assert os.listdir(os.environ["MALICIOUS"]) == []
-    for content in ({"a": 1}, [1], torch.zeros(2)):
-        torch.save(content, interrupted / FILE)
-        with pytest.raises(ValueError, match="damaged, or not a checkpoint"):
-            make(checkpoint_dir=interrupted).fit(X)
+@pytest.mark.parametrize("sparse", [False, True])
+def test_the_same_rows_in_another_form_go_on(sparse, monkeypatch, tmp_path):
+    rows = forms_of(X * (X > 0), sparse)
+    expected = {**outcome(make().fit(rows[0])), "attributes": "with names or without"}
+    interruptions = Interruptions(monkeypatch)
+    for form in rows[1:]:
+        assert not interruptions.ends(make(checkpoint_dir=tmp_path), rows[0], at=9)
+        model = make(checkpoint_dir=tmp_path)
+        assert interruptions.ends(model, form, at=5 * STEPS)  # of 6: it goes on
+        assert {**outcome(model), "attributes": expected["attributes"]} == expected
 
 
 # --- states -----------------------------------------------------------------
@@ -387,11 +340,12 @@ def test_killed(tmp_path):
     child.kill()
     child.wait()
     # Only the number of epochs is another one.
-    found = torch.load(tmp_path / FILE)
+    with ArrayFile(tmp_path / FILE) as file:
+        found = file.load()
     assert found["fingerprint"].pop("max_iter") == str(10**6)
     running = found["running"]
     done = len(running[1]["net"]["losses"]) if running else 0
     found["fingerprint"]["max_iter"] = str(done + 5)
-    torch.save(found, tmp_path / FILE)
+    write_array_file(tmp_path / FILE, found, "partial")
     resumed = make_long(checkpoint_dir=tmp_path, max_iter=done + 5).fit(X)
     assert outcome(resumed) == outcome(make_long(max_iter=done + 5).fit(X))

@@ -22,14 +22,13 @@ from skdeepcluster.engine import (
     SparseRows,
     Trainer,
 )
+from skdeepcluster.engine._cache import load_numpy_state, numpy_state
 from skdeepcluster.engine._curvature import (
     DataCurvature,
     least_share_of,
 )
 from skdeepcluster.engine._pretraining import (
     LayerPair,
-    load_numpy_state,
-    numpy_state,
 )
 
 ADAM = OptimizerSpec("adam", 0.01)
