@@ -14,6 +14,7 @@ from estimators import (
     X,
     bits,
     each_estimator,
+    each_kind,
     each_network,
     fitted,
     fresh,
@@ -46,6 +47,47 @@ def test_copies_answer_with_the_same_bits(estimator, copied, tmp_path):
     assert bits(other) == bits(model)
     assert other.get_params().keys() == model.get_params().keys()
     assert bits(other.fit(X)) == bits(model)
+
+
+@pytest.fixture
+def every_warning():
+    """Torch warns of arrays that are not writable, but only once in a process."""
+    torch.set_warn_always(True)
+    yield
+    torch.set_warn_always(False)
+
+
+def read_only(array):
+    array = np.array(array)
+    array.flags.writeable = False
+    return array
+
+
+@each_kind
+def test_arrays_that_are_mapped_or_read_only(estimator, tmp_path, every_warning):
+    model = fitted(estimator)
+    joblib.dump(model, tmp_path / "model")
+
+    def mapped():
+        return joblib.load(tmp_path / "model", mmap_mode="r")
+
+    assert bits(mapped()) == bits(model)
+    assert mapped().score(X) == model.score(X)
+    assert bits(pickle.loads(pickle.dumps(mapped()))) == bits(model)
+    assert bits(copy.deepcopy(mapped())) == bits(model)
+    assert bits(clone(mapped()).fit(X)) == bits(model)
+    if hasattr(model, "inverse_transform"):
+        rows = model.transform(X) if hasattr(model, "module_") else model.predict(X)
+        same = mapped().inverse_transform(rows) == model.inverse_transform(rows)
+        assert same.all()
+    if hasattr(model, "sample"):
+        mapped().sample(3)
+    rows, weight = read_only(X), read_only(np.arange(N_SAMPLES) + 1.0)
+    if hasattr(model, "partial_fit"):
+        mapped().partial_fit(rows, sample_weight=weight)
+    if hasattr(model, "warm_start"):
+        mapped().set_params(warm_start=True).fit(rows)
+    fresh(estimator).fit(rows, sample_weight=weight)
 
 
 @each_estimator

@@ -11,6 +11,7 @@ from sklearn.utils.metaestimators import available_if
 from skdeepcluster.deep._inference import check_answers, labels_or_nan
 from skdeepcluster.engine import group_of
 from skdeepcluster.kmeans import cluster_sums
+from skdeepcluster.kmeans.matrices import own_memory
 from skdeepcluster.utils._input import checked_weight
 from skdeepcluster.utils._sklearn import _fit_context
 from skdeepcluster.utils._torch_settings import own_torch_settings
@@ -79,7 +80,7 @@ class PartialFitMixin:
         objective = copy.deepcopy(self.objective_)
         labels, z = self._embedded(X)
         sums, added = cluster_sums(z, labels, objective.n_clusters, weight)
-        counted = torch.from_numpy(self._cluster_weights)
+        counted = torch.from_numpy(own_memory(self._cluster_weights))
         total = counted + added
         centers = self._running_centers  # in float64: many small steps add up
         centers = objective.centers.double() if centers is None else centers

@@ -7,6 +7,7 @@ from sklearn.utils.metaestimators import available_if
 
 from skdeepcluster.engine import RandomStreams
 from skdeepcluster.kmeans import MiniBatch, mini_batch_kmeans, summarise
+from skdeepcluster.kmeans.matrices import own_memory
 from skdeepcluster.shallow._base import answer_dtype
 from skdeepcluster.shallow._starts import starts
 from skdeepcluster.utils._sklearn import _fit_context
@@ -62,8 +63,8 @@ class MiniBatchMixin:
             directions = self._centers_of(matrix).unit()
             state = MiniBatch(
                 directions,
-                torch.from_numpy(self._resultants),
-                torch.from_numpy(self._weights),
+                torch.from_numpy(own_memory(self._resultants)),
+                torch.from_numpy(own_memory(self._weights)),
             )
         state.update(matrix, torch.arange(len(matrix)), weight)
         self._set_centers(state.directions.numpy(), answer_dtype(X))

@@ -139,4 +139,4 @@ def checked_weight(sample_weight, X):
     )
     if not weight.any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
-    return weight
+    return np.require(weight, requirements="W")  # else torch warns
