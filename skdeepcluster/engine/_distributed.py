@@ -69,6 +69,9 @@ class ProcessGroup:
             yield
         except Exception as error:  # told to the others first
             failure = error
+        except BaseException:  # an interrupt is to end this process at once
+            _leave()
+            raise
         for rank, told in enumerate(self.each(_told(failure))):
             if told is not None and failure is None:
                 kind, message = told
@@ -82,16 +85,16 @@ class ProcessGroup:
         """Context that ends the group where an error of this process leaves it.
 
         The others wait for a message that will not come; without the group they hear
-        so at once. Errors that all processes raise leave the group as it is.
+        so at once. Errors that all processes raise leave the group as it is; an
+        interrupt (Ctrl-C, ``sys.exit``) is one of this process.
         """
         try:
             yield
         except (SharedError, TrainingDivergedError):
             raise
-        except Exception as error:
+        except BaseException as error:
             if not getattr(error, "known_to_group", False):
-                with suppress(Exception):
-                    dist.destroy_process_group()
+                _leave()
             raise
 
 
@@ -118,11 +121,20 @@ def _told(failure: Exception | None) -> tuple[type[Exception], str] | None:
     return kind, f"{type(failure).__name__}: {failure}"
 
 
+def _leave() -> None:
+    """End the group, so that the other processes do not wait for this one."""
+    with suppress(Exception):
+        dist.destroy_process_group()
+
+
 @contextmanager
 def _named_failures() -> Iterator[None]:
     """Say what the errors of a group mean: who has died is not there to say it."""
     try:
         yield
+    except KeyboardInterrupt:
+        _leave()
+        raise
     except RuntimeError as error:
         raise RuntimeError(
             "Another process of the group has ended or does not answer, so this one "

@@ -7,10 +7,10 @@ from processes import in_processes
 from shards import (
     CASES,
     ENDS,
+    PATIENCE,
     SETTINGS,
     everything,
     fit,
-    spherical_fails_in_one,
 )
 
 from skdeepcluster import DEC, SphericalKMeans
@@ -141,8 +141,16 @@ def test_an_error_in_training_ends_the_group(results):
     assert first.startswith("RuntimeError: Another process of the group has ended")
 
 
-def test_an_error_in_spherical_kmeans_ends_the_group():
-    first, second = in_processes(spherical_fails_in_one, 2, timeout=60)
+def test_an_interrupt_of_one_ends_all(results):
+    for first, second in zip(*(r["interrupted in one"] for r in results), strict=True):
+        (found, _), (interrupted, seconds) = first, second
+        assert interrupted.startswith("KeyboardInterrupt")
+        assert found.startswith("RuntimeError: Another process of the group has ended")
+        assert seconds < PATIENCE  # not the minutes for which gloo waits
+
+
+def test_an_error_in_spherical_kmeans_ends_the_group(results):
+    first, second = (result["spherical fails in one"] for result in results)
     assert second.startswith("ZeroDivisionError")
     assert first.startswith("RuntimeError: Another process of the group has ended")
 

@@ -1,6 +1,8 @@
 """Fits in two processes, all that the tests look at in one go: starting takes long."""
 
 import os
+import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +20,19 @@ from skdeepcluster import (
     DeepKMeans,
     SphericalKMeans,
 )
+from skdeepcluster.deep._training_rows import TrainingRows
 from skdeepcluster.engine import Observer, TrainingDivergedError, _checkpoints
 from skdeepcluster.engine._progress import PhaseProgress
 from skdeepcluster.kmeans.matrices._sharded import ShardedMatrix
 from skdeepcluster.metrics import _partition
 from skdeepcluster.utils import _stored
+from skdeepcluster.utils._group import SharedError
 
 WEIGHT = np.arange(len(X)) % 3 * 1.0
 SPARSE = sp.csr_array(X * (np.arange(4) != np.arange(len(X))[:, None] % 4))
 UNEVEN = X * np.where(np.arange(len(X)) < 5, 4.0, 1.0)[:, None]  # of the first process
 ENDS = [0, 17, len(X)]  # rows of the two processes
+PATIENCE = 20  # seconds
 SETTINGS = {
     "hidden_layer_sizes": (8,),
     "embedding_size": 2,
@@ -121,7 +126,7 @@ def message(function):
     """The error of a function, in words."""
     try:
         function()
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
         return f"{type(error).__name__}: {error}"
     return "no error"
 
@@ -253,11 +258,65 @@ def stopped(rank):
         Observer.epoch_ends = original
 
 
+def interrupt(*args, **kwargs):
+    """What Ctrl-C does to one process."""
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(60)
+
+
+def first_is(rank, there, path):
+    """Wait until the first process is as far, but not forever; the seconds."""
+    began, sign = time.monotonic(), Path(f"{path} {there}")
+    if rank == 0:
+        sign.touch()
+    while not sign.exists() and time.monotonic() < began + PATIENCE:
+        time.sleep(0.01)
+    return time.monotonic() - began
+
+
+def fails(rank, owner, name, model, folder, fault=interrupt):
+    """A fit in whose second process a function is `fault`, and how it ends.
+
+    In a group of its own, which is gone after it. The second process stays until the
+    first has ended, but not forever: how long that took.
+    """
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+    path = Path(folder) / f"{type(model).__name__}-{name}-{fault.__name__}"
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{path}", rank=rank, world_size=2
+    )
+    first_is(rank, "connected", path)
+    before = getattr(owner, name)
+    if rank == 1:
+        setattr(owner, name, fault)
+    try:
+        found = message(lambda: model.fit(X))
+    finally:
+        setattr(owner, name, before)
+    return found, first_is(rank, "at its end", path)
+
+
+def interrupted_in_one(rank, folder):
+    """Fits that end in the second process, in training, in sums, among checked rows."""
+    dec, sphere = DEC(3, shard="auto", **SETTINGS), spherical(shard="auto")
+    return [
+        fails(rank, Observer, "epoch_ends", dec, folder),
+        fails(rank, ShardedMatrix, "sums", sphere, folder),
+        fails(rank, TrainingRows, "merged", dec, folder),
+        fails(rank, torch.distributed, "all_gather_object", sphere, folder),
+    ]
+
+
 def fails_in_training(rank):
-    """The last of all: the group is gone after it."""
+    """The last in the first group, which is gone after it."""
+    original = Observer.epoch_ends
     if rank == 1:
         Observer.epoch_ends = lambda *args: 1 / 0
-    return message(lambda: DEC(3, shard="auto", **SETTINGS).fit(X))
+    try:
+        return message(lambda: DEC(3, shard="auto", **SETTINGS).fit(X))
+    finally:
+        Observer.epoch_ends = original
 
 
 def stored(rank):
@@ -285,13 +344,13 @@ def interrupted(rank, folder):
     def before_epoch(self, epoch):
         calls.append(epoch)
         if len(calls) == 5:  # the second of the clustering phase
-            raise KeyboardInterrupt
+            raise SharedError
         original(self, epoch)
 
     PhaseProgress.before_epoch = before_epoch
     try:
         model.fit(X)
-    except KeyboardInterrupt:
+    except SharedError:
         pass
     finally:
         PhaseProgress.before_epoch = original
@@ -338,11 +397,10 @@ def damaged_checkpoint(rank, folder):
     return message(lambda: model.fit(X))
 
 
-def spherical_fails_in_one(rank):
+def spherical_fails_in_one(rank, folder):
     """An error of one process while the other waits for its sums."""
-    if rank == 1:
-        ShardedMatrix.sums = lambda *args: 1 / 0
-    return message(lambda: spherical(shard="auto").fit(X))
+    model = spherical(shard="auto")
+    return fails(rank, ShardedMatrix, "sums", model, folder, lambda *args: 1 / 0)[0]
 
 
 def alone_in_a_group(rank):
@@ -383,4 +441,6 @@ def everything(rank, folder):
         "other starts": other_starts(rank),
         "stopped": stopped(rank),
         "fails in training": fails_in_training(rank),
+        "spherical fails in one": spherical_fails_in_one(rank, folder),
+        "interrupted in one": interrupted_in_one(rank, folder),
     }
