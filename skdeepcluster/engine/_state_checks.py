@@ -14,8 +14,7 @@ from skdeepcluster.engine._array_file import ArrayFileError
 from skdeepcluster.engine._network import embedding_size_of
 from skdeepcluster.engine._phases import OptimizerSpec, Phase, overrides
 from skdeepcluster.engine._states import State, objectives_of
-from skdeepcluster.objectives import Objective
-from skdeepcluster.objectives._base import Expected
+from skdeepcluster.objectives import Objective, TensorSpec
 
 if TYPE_CHECKING:
     from skdeepcluster.engine._trainer import Trainer
@@ -94,9 +93,9 @@ class StateCheck:
             self._check_labels(labels, max(map(_n_clusters, self.objectives)))
 
     def _check_labels(self, labels: Any, n_clusters: int) -> None:
-        self._check_tensor(labels, Expected((self.n_rows,), torch.int64, n_clusters))
+        self._check_tensor(labels, TensorSpec((self.n_rows,), torch.int64, n_clusters))
 
-    def _check_tensor(self, value: Any, expected: Expected) -> None:
+    def _check_tensor(self, value: Any, expected: TensorSpec) -> None:
         dtype = expected.dtype or self.trainer.compute.dtype
         _require(isinstance(value, Tensor) and value.dtype is dtype, "dtypes")
         _require(value.shape == expected.shape, "shapes")
@@ -107,7 +106,7 @@ class StateCheck:
 
     def _expected(
         self, objective: Objective, known: set[Objective]
-    ) -> dict[str, Expected]:
+    ) -> dict[str, TensorSpec]:
         """What an objective, or one inside of it, has been given by the rows."""
         expected = {}
         for prefix, part in objective.named_modules():
@@ -118,7 +117,7 @@ class StateCheck:
         return expected
 
     def _check_objective(
-        self, objective: Objective, state: State, expected: Mapping[str, Expected]
+        self, objective: Objective, state: State, expected: Mapping[str, TensorSpec]
     ) -> None:
         before, is_own = objective.state_dict(), _is_own(objective)
         parameters = dict(objective.named_parameters())
@@ -193,9 +192,9 @@ class StateCheck:
         _require(not moments or moments.keys() == _MOMENTS[spec.name], "moments")
         for name, value in moments.items():
             if name == "step":
-                self._check_tensor(value, Expected((), torch.float32))
+                self._check_tensor(value, TensorSpec((), torch.float32))
             else:
-                self._check_tensor(value, Expected(tuple(shape), dtype))
+                self._check_tensor(value, TensorSpec(tuple(shape), dtype))
 
     def _check_target(self, objective: Objective, target: Any, refreshes: bool) -> None:
         expected = None
@@ -217,7 +216,7 @@ class StateCheck:
                 on = "cpu" if purpose == "batches" else device
                 generator = torch.Generator(on)
                 shape = tuple(generator.get_state().shape)
-                self._check_tensor(state, Expected(shape, torch.uint8))
+                self._check_tensor(state, TensorSpec(shape, torch.uint8))
                 if not state.is_meta:
                     generator.set_state(state)
 

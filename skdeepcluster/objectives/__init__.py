@@ -2,7 +2,12 @@
 
 from skdeepcluster.objectives._augmentation import SelfAugmentation
 from skdeepcluster.objectives._balance import BalancedAssignment
-from skdeepcluster.objectives._base import Batch, ClusteringObjective, Objective
+from skdeepcluster.objectives._base import (
+    Batch,
+    ClusteringObjective,
+    Objective,
+    TensorSpec,
+)
 from skdeepcluster.objectives._centroid_head import (
     CentroidHead,
     bce_loss,
@@ -63,6 +68,7 @@ __all__ = [
     "SoftRegularizedKMeans",
     "SoftmaxClustering",
     "SoftmaxHead",
+    "TensorSpec",
     "aligned",
     "annealing_schedule",
     "balanced_targets",

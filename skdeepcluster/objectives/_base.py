@@ -74,7 +74,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Expected:
+class TensorSpec:
     """What a tensor is, so that one that was read can be told from another.
 
     Parameters
@@ -159,7 +159,7 @@ class Objective(nn.Module):
         """
         return None
 
-    def expected_state(self, n_rows: int, size: int) -> dict[str, Expected]:
+    def expected_state(self, n_rows: int, size: int) -> dict[str, TensorSpec]:
         """Tensors of the state that rows give another shape, by their names.
 
         `n_rows` is the number of all rows, `size` that of the columns of the embedding.
@@ -167,7 +167,7 @@ class Objective(nn.Module):
         """
         return {}
 
-    def expected_target(self, n_rows: int, size: int) -> Expected | None:
+    def expected_target(self, n_rows: int, size: int) -> TensorSpec | None:
         """What ``refresh`` gives; None where that is not known, or nothing."""
         return None
 
@@ -251,9 +251,9 @@ class ClusteringObjective(Objective):
         """Forget the centres: take those of first clusters of `z`."""
         self.initialise(z, weight, rng, reduce)
 
-    def expected_state(self, n_rows: int, size: int) -> dict[str, Expected]:
+    def expected_state(self, n_rows: int, size: int) -> dict[str, TensorSpec]:
         """The centres."""
-        return {"centers": Expected((self.n_clusters, size))}
+        return {"centers": TensorSpec((self.n_clusters, size))}
 
     def _centers_like(self, z: Tensor) -> Tensor:
         return like(self.centers, z)

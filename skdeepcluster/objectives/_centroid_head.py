@@ -17,7 +17,7 @@ from skdeepcluster.kmeans import cluster_sums
 from skdeepcluster.kmeans._assignment import explicit_distances
 from skdeepcluster.objectives._base import (
     Batch,
-    Expected,
+    TensorSpec,
     in_double,
     like,
     squared_distances,
@@ -203,9 +203,9 @@ class CentroidHead(ClassHead):
         self.delta.data = z.new_full((self.n_classes,), self.delta_init)
         self.project()
 
-    def expected_state(self, n_rows: int, size: int) -> dict[str, Expected]:
+    def expected_state(self, n_rows: int, size: int) -> dict[str, TensorSpec]:
         """The centroids."""
-        return {"centers": Expected((self.n_classes, size))}
+        return {"centers": TensorSpec((self.n_classes, size))}
 
     def loss(self, batch: Batch) -> Tensor:
         """Loss of each row, (b,); "ga" has the weight decay of delta added."""

@@ -12,8 +12,8 @@ from torch.nn.functional import cross_entropy
 from skdeepcluster.kmeans._assignment import explicit_distances
 from skdeepcluster.objectives._base import (
     Batch,
-    Expected,
     Objective,
+    TensorSpec,
     in_double,
     like,
 )
@@ -111,11 +111,11 @@ class SoftmaxHead(ClassHead):
         self.weight = nn.Parameter(drawn.uniform_(-limit, limit, generator=rng).to(z))
         self.bias = nn.Parameter(z.new_zeros(self.n_classes))
 
-    def expected_state(self, n_rows: int, size: int) -> dict[str, Expected]:
+    def expected_state(self, n_rows: int, size: int) -> dict[str, TensorSpec]:
         """The layer."""
         return {
-            "weight": Expected((self.n_classes, size)),
-            "bias": Expected((self.n_classes,)),
+            "weight": TensorSpec((self.n_classes, size)),
+            "bias": TensorSpec((self.n_classes,)),
         }
 
     def loss(self, batch: Batch) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from skdeepcluster.objectives._base import Batch, Expected
+from skdeepcluster.objectives._base import Batch, TensorSpec
 from skdeepcluster.objectives._softmax import SoftmaxClustering
 from skdeepcluster.utils._reduce import Reduce, identity
 
@@ -46,9 +46,9 @@ class ClusterClassification(SoftmaxClustering):
         """Pseudo-label of every row, (n,)."""
         return self.update_centers(z, weight, reduce)
 
-    def expected_target(self, n_rows: int, size: int) -> Expected:
+    def expected_target(self, n_rows: int, size: int) -> TensorSpec:
         """Pseudo-labels."""
-        return Expected((n_rows,), torch.int64, below=self.n_clusters)
+        return TensorSpec((n_rows,), torch.int64, below=self.n_clusters)
 
     def loss(self, batch: Batch) -> Tensor:
         """Cross-entropy of each row to its pseudo-label, (b,)."""

@@ -19,8 +19,8 @@ from skdeepcluster.kmeans._assignment import explicit_distances
 from skdeepcluster.objectives._base import (
     Batch,
     ClusteringObjective,
-    Expected,
     Objective,
+    TensorSpec,
     in_double,
 )
 from skdeepcluster.utils._reduce import Reduce, identity
@@ -55,9 +55,9 @@ class HardKMeans(ClusteringObjective):
         """Cluster of every row, (n,), once the centres are the means of their rows."""
         return self.update_centers(z, weight, reduce)
 
-    def expected_target(self, n_rows: int, size: int) -> Expected:
+    def expected_target(self, n_rows: int, size: int) -> TensorSpec:
         """Labels."""
-        return Expected((n_rows,), torch.int64, below=self.n_clusters)
+        return TensorSpec((n_rows,), torch.int64, below=self.n_clusters)
 
     def finish(
         self,

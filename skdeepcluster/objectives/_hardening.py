@@ -23,7 +23,7 @@ from torch import Tensor
 from skdeepcluster.objectives._base import (
     Batch,
     ClusteringObjective,
-    Expected,
+    TensorSpec,
     squared_distances,
 )
 from skdeepcluster.utils._reduce import Reduce, identity
@@ -177,9 +177,9 @@ class Hardening(ClusteringObjective):
             total = part if total is None else total + part
         return torch.zeros(self.n_clusters) if total is None else total
 
-    def expected_target(self, n_rows: int, size: int) -> Expected:
+    def expected_target(self, n_rows: int, size: int) -> TensorSpec:
         """The target distribution."""
-        return Expected((n_rows, self.n_clusters))
+        return TensorSpec((n_rows, self.n_clusters))
 
     def loss(self, batch: Batch) -> Tensor:
         """KL divergence of each row to its part of the target, (b,)."""

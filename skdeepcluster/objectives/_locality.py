@@ -17,7 +17,7 @@ import torch
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
-from skdeepcluster.objectives._base import Batch, Expected, Objective
+from skdeepcluster.objectives._base import Batch, Objective, TensorSpec
 from skdeepcluster.utils._reduce import Reduce, identity
 
 # Entries of neighbours' embeddings gathered at a time.
@@ -92,17 +92,17 @@ class LocalityPreserving(Objective):
             out[part, -1] = (s * spread).sum(dim=1)
         return out
 
-    def expected_state(self, n_rows: int, size: int) -> dict[str, Expected]:
+    def expected_state(self, n_rows: int, size: int) -> dict[str, TensorSpec]:
         """The neighbours, and how near they are."""
         shape = n_rows, min(self.n_neighbors, n_rows - 1)
         return {
-            "neighbors": Expected(shape, torch.int64, below=n_rows),
-            "similarity": Expected(shape),
+            "neighbors": TensorSpec(shape, torch.int64, below=n_rows),
+            "similarity": TensorSpec(shape),
         }
 
-    def expected_target(self, n_rows: int, size: int) -> Expected:
+    def expected_target(self, n_rows: int, size: int) -> TensorSpec:
         """Means, their weights and the rest."""
-        return Expected((n_rows, size + 2))
+        return TensorSpec((n_rows, size + 2))
 
     def loss(self, batch: Batch) -> Tensor:
         """Weighted squared distances of each row to its neighbours, (b,)."""

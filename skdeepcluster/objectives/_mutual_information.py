@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from skdeepcluster.kmeans import soft_means
-from skdeepcluster.objectives._base import Batch, Expected, in_double
+from skdeepcluster.objectives._base import Batch, TensorSpec, in_double
 from skdeepcluster.objectives._softmax import SoftmaxClustering
 from skdeepcluster.utils._reduce import Reduce, identity
 
@@ -149,14 +149,14 @@ class MutualInformation(SoftmaxClustering):
         weight = None if weight is None else in_double(weight)
         return balanced_targets(log_p, self.power, weight, reduce).to(z)
 
-    def expected_state(self, n_rows: int, size: int) -> dict[str, Expected]:
+    def expected_state(self, n_rows: int, size: int) -> dict[str, TensorSpec]:
         """The centres, the layer and the first labels."""
-        labels = Expected((n_rows,), torch.int64, below=self.n_clusters)
+        labels = TensorSpec((n_rows,), torch.int64, below=self.n_clusters)
         return {**super().expected_state(n_rows, size), "first_labels": labels}
 
-    def expected_target(self, n_rows: int, size: int) -> Expected:
+    def expected_target(self, n_rows: int, size: int) -> TensorSpec:
         """Targets of the classes."""
-        return Expected((n_rows, self.n_clusters))
+        return TensorSpec((n_rows, self.n_clusters))
 
     def loss(self, batch: Batch) -> Tensor:
         """Cross-entropy of each row to its target, and the regulariser, (b,)."""

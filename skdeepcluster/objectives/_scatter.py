@@ -21,7 +21,7 @@ from skdeepcluster.kmeans import KMeansResult, kmeans, lloyd, nearest_center
 from skdeepcluster.objectives._base import (
     Batch,
     ClusteringObjective,
-    Expected,
+    TensorSpec,
     in_double,
 )
 from skdeepcluster.utils._reduce import Reduce, identity
@@ -128,9 +128,9 @@ class ScatterReduction(ClusteringObjective):
         apart = z - self.centers[labels]
         return z - (apart @ v)[:, None] * v
 
-    def expected_target(self, n_rows: int, size: int) -> Expected:
+    def expected_target(self, n_rows: int, size: int) -> TensorSpec:
         """Rows of the embedding."""
-        return Expected((n_rows, size))
+        return TensorSpec((n_rows, size))
 
     def finish(
         self,

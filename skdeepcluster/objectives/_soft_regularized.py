@@ -27,7 +27,7 @@ from skdeepcluster.kmeans import soft_kmeans, soft_log_memberships, soft_means
 from skdeepcluster.objectives._base import (
     Batch,
     ClusteringObjective,
-    Expected,
+    TensorSpec,
     in_double,
     like,
     squared_distances,
@@ -134,14 +134,14 @@ class SoftRegularizedKMeans(ClusteringObjective):
         self._set_shares(q, weight, reduce)
         return q.to(z)
 
-    def expected_state(self, n_rows: int, size: int) -> dict[str, Expected]:
+    def expected_state(self, n_rows: int, size: int) -> dict[str, TensorSpec]:
         """The centres and the assignments."""
-        assignments = Expected((n_rows, self.n_clusters), torch.float64)
+        assignments = TensorSpec((n_rows, self.n_clusters), torch.float64)
         return {**super().expected_state(n_rows, size), "assignments": assignments}
 
-    def expected_target(self, n_rows: int, size: int) -> Expected:
+    def expected_target(self, n_rows: int, size: int) -> TensorSpec:
         """The assignments."""
-        return Expected((n_rows, self.n_clusters))
+        return TensorSpec((n_rows, self.n_clusters))
 
     def loss(self, batch: Batch) -> Tensor:
         """SR of each row, (b,)."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from skdeepcluster.kmeans import nearest_center
 from skdeepcluster.objectives._base import (
     ClusteringObjective,
-    Expected,
+    TensorSpec,
     in_double,
     like,
 )
@@ -64,12 +64,12 @@ class SoftmaxClustering(ClusteringObjective):
         super().initialise(z, weight, rng, reduce)
         self._decide_as_centers(z, weight, reduce)
 
-    def expected_state(self, n_rows: int, size: int) -> dict[str, Expected]:
+    def expected_state(self, n_rows: int, size: int) -> dict[str, TensorSpec]:
         """The centres and the layer."""
         return {
             **super().expected_state(n_rows, size),
-            "weight": Expected((self.n_clusters, size)),
-            "bias": Expected((self.n_clusters,)),
+            "weight": TensorSpec((self.n_clusters, size)),
+            "bias": TensorSpec((self.n_clusters,)),
         }
 
     def log_q(self, z: Tensor) -> Tensor:

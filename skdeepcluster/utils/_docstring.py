@@ -14,7 +14,8 @@ checkpoint_dir : str or os.PathLike, default=None
     calling ``fit`` again with the same arguments and data resumes from the saved state
     and, on the CPU, gives bit-identical results. Use a directory for one fit at a time:
     if another fit has left its state there, an error says what differs. The state is
-    removed when the fit ends.
+    removed when the fit ends. Nothing in the file is executed, and a damaged one is an
+    error.
 """
 
 _SHARD = """
@@ -186,10 +187,13 @@ precision : {"float32", "bfloat16", "float64"}, default="float32"
     Arithmetic of the network, whatever the dtype of X. "bfloat16" is autocast:
     weights, losses and centres stay in float32. On cuda torch's own flags decide
     whether float32 convolutions round to TF32; by default they do.
-memory : str or joblib.Memory, default=None
-    Caches pretraining, as in :class:`~sklearn.pipeline.Pipeline`: a grid over
-    parameters of the clustering phase, `n_clusters` among them, then pretrains once.
-    Without effect where `random_state` is None or there is a `shard`.
+memory : str, os.PathLike or joblib.Memory, default=None
+    Directory that caches pretraining, as in :class:`~sklearn.pipeline.Pipeline`: a grid
+    over parameters of the clustering phase, `n_clusters` among them, then pretrains
+    once. Its entries are read without executing anything, and computed anew where they
+    are damaged. A :class:`joblib.Memory` object keeps joblib's own format, whose
+    entries are unpickled, which executes code: pass one only for a directory that you
+    trust. Without effect where `random_state` is None or there is a `shard`.
 pretrained : estimator, default=None
     A fitted deep estimator of this package, whose network and scaling are copied
     instead of pretraining; `architecture`, `hidden_layer_sizes` and `pretraining` are
