@@ -125,7 +125,7 @@ class BaseDeepClusterer(
         self.n_iter_ = max(1, len(self.history_["clustering"]["loss"]))
         super()._finish(trainer, objective, rows)
         labels = self._final_labels(trainer, rows)
-        counts = self._count(labels, None, rows)
+        counts = self._count(labels[rows.place >= 0], None, rows)
         order = np.argsort(counts == 0, kind="stable")
         self.objective_.reorder(torch.as_tensor(order))
         self.cluster_centers_ = self.cluster_centers_[order].astype(rows.X.dtype)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from skdeepcluster.engine import part_of
 from skdeepcluster.utils._group import ALONE, Shard
 from skdeepcluster.utils._input import checked_weight
-from skdeepcluster.utils._stored import StoredRows, neighbours
+from skdeepcluster.utils._stored import neighbours, rows_with
 
 # Rows that are not a dense array are compared as one, up to so many entries (128 MiB).
 _DENSE_ENTRIES = 2**24
@@ -67,7 +67,7 @@ class TrainingRows:
             weight, unit = _in_reach(weight)
         keep = weight > 0
         place = np.where(keep, np.cumsum(keep) - 1, -1)
-        rows, weight = _rows_with(X, keep), weight[keep]
+        rows, weight = rows_with(X, keep), weight[keep]
         if whole and np.ptp(weight) == 0:
             weight, unit = None, unit * float(weight[0])
         return cls(X, rows, weight, place, unit)
@@ -166,13 +166,6 @@ def _in_reach(weight):
     if abs(exponent) < _FAR:
         return weight, 1.0
     return np.ldexp(weight, 1 - exponent), float(np.ldexp(1.0, exponent - 1))
-
-
-def _rows_with(X, keep):
-    """Rows where `keep` holds, without a copy of all; of stored ones, none is read."""
-    if keep.all():
-        return X
-    return X.subset(np.flatnonzero(keep)) if isinstance(X, StoredRows) else X[keep]
 
 
 def _distinct(X, codes, at_most):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +31,7 @@ from skdeepcluster.utils._input import (
     without_duplicates,
 )
 from skdeepcluster.utils._sklearn import Interval, StrOptions, tags_for_sparse
-from skdeepcluster.utils._stored import is_stored, neighbours
+from skdeepcluster.utils._stored import StoredRows, is_stored, neighbours, rows_with
 from skdeepcluster.utils._warnings import warn_user
 
 # Squares of sums of smaller ones, or of their inverses, leave the range of float64.
@@ -83,11 +85,17 @@ class BaseShallowEstimator(BaseEstimator):
         """Whether a mapped array needs no conversion, and can be looked at as it is."""
         return isinstance(X, np.ndarray) and X.dtype in self._dtypes
 
-    def _check_n_samples(self, X):
-        n_groups, n_samples = getattr(self, self._groups), X.shape[0]
+    def _check_n_samples(self, n_samples, n_heavy):
+        """Refuse fewer rows, and fewer rows of a positive weight, than clusters."""
+        n_groups = getattr(self, self._groups)
         if n_samples < n_groups:
             raise ValueError(
                 f"n_samples={n_samples} should be >= {self._groups}={n_groups}."
+            )
+        if n_heavy < n_groups:
+            raise ValueError(
+                "The number of rows with a positive sample_weight should be >= "
+                f"{self._groups}={n_groups}, got {n_heavy}."
             )
 
     def _warn_of_empty(self, counts):
@@ -111,6 +119,35 @@ class BaseShallowEstimator(BaseEstimator):
         return torch.from_numpy(np.array(weight))
 
 
+@dataclass(frozen=True, eq=False)
+class DirectionalRows:
+    """Rows to learn from, and those that came, which all get a label.
+
+    Rows of weight 0 are not among the former: so they have no part in anything.
+
+    Parameters
+    ----------
+    given : {ndarray, StoredRows, CSR matrix} of shape (n_samples, n_features)
+        As the user passed them; those of this process, where several fit together.
+    X : {ndarray, StoredRows, CSR matrix} of shape (m, n_features)
+        Those with a positive weight: the same object where these are all.
+    matrix : Matrix
+        The same rows for computing with, those of all processes.
+    weight : Tensor of shape (n,), float64
+        Of the rows of `matrix`.
+    """
+
+    given: Any
+    X: Any
+    matrix: Any
+    weight: torch.Tensor
+
+    @property
+    def whole(self):
+        """Whether no row is left out."""
+        return self.X is self.given
+
+
 class BaseDirectionalEstimator(BaseShallowEstimator):
     """Estimators for which rows count by their direction: dense, CSR or mapped.
 
@@ -128,10 +165,9 @@ class BaseDirectionalEstimator(BaseShallowEstimator):
     }
 
     def _read(self, X, sample_weight, precision=None, *, first=True, shard=None):
-        """Rows to learn from, their matrix and their weights.
+        """Rows to learn from.
 
-        `first` is whether nothing has been learnt yet: then n_samples is checked. With
-        a `shard` the matrix and the weights are those of the rows of all processes.
+        `first` is whether nothing has been learnt yet: then n_samples is checked.
         """
         group = group_of(shard)
         with group.together():
@@ -139,15 +175,25 @@ class BaseDirectionalEstimator(BaseShallowEstimator):
             weight = self._validate_weight(sample_weight, X)
         if group.size > 1:
             check_agreement(self, X, weight.numpy(), group.size, group)
+        own = heavy = self._heavy(X, weight)
         if group.size > 1 and shard == "auto":
-            X = neighbours(X, part_of(X.shape[0], group))
+            own = neighbours(heavy, part_of(heavy.shape[0], group))
+            X = own if heavy is X else neighbours(X, part_of(X.shape[0], group))
         elif group.size > 1:
             weight = group.concat(weight)
-        matrix = self._matrix(X, precision, group)
+        matrix = self._matrix(own, precision, group)
         if first:
-            self._check_n_samples(matrix)
-        self._check_zero_rows(matrix, weight)
-        return X, matrix, weight
+            self._check_n_samples(len(weight), len(matrix))
+        self._check_zero_rows(matrix, (weight > 0).nonzero().squeeze(1))
+        return DirectionalRows(X, own, matrix, weight[weight > 0])
+
+    def _heavy(self, X, weight):
+        """Rows with a positive weight; of a large file, none is read."""
+        mapped = isinstance(X, np.ndarray) and is_stored(X)
+        keep = weight.numpy() > 0
+        if keep.all():
+            return X
+        return rows_with(StoredRows(X, self._dtypes) if mapped else X, keep)
 
     def _matrix(self, X, precision=None, group=ALONE):
         """The rows for computing with, on the device; those of all processes."""
@@ -156,17 +202,17 @@ class BaseDirectionalEstimator(BaseShallowEstimator):
         matrix = as_matrix(X, compute.device, compute.precision)
         return matrix if group.size == 1 else ShardedMatrix(matrix, group)
 
-    def _check_zero_rows(self, matrix, weight):
-        """Say how many rows have no direction; or refuse them."""
+    def _check_zero_rows(self, matrix, numbers):
+        """Say how many rows have no direction, or refuse them; by their `numbers`."""
         zero = matrix.norms == 0
         n_zero = int(zero.sum())
         if n_zero and self.zero_rows == "error":
             raise ValueError(
                 f"{_number_of_rows(n_zero)} (the first is row "
-                f"{int(zero.nonzero()[0])}); zero_rows='ignore' leaves "
+                f"{int(numbers[zero][0])}); zero_rows='ignore' leaves "
                 "them out."
             )
-        if not bool(((weight > 0) & ~zero).any()):
+        if bool(zero.all()):
             raise ValueError(
                 "X should have a row that is not zero and has a positive weight, got "
                 f"{n_zero} rows of zeros of {len(matrix)}."

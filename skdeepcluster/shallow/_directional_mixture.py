@@ -106,7 +106,8 @@ class DirectionalMixture(ClusterMixin, DensityMixin, BaseDirectionalEstimator):
         """Mean log density of rows that have a direction, and their weight."""
         check_is_fitted(self)
         X = self._validate(X, reset=False)
-        weight = self._validate_weight(sample_weight, X).numpy()
+        weight = self._validate_weight(sample_weight, X)
+        X, weight = self._heavy(X, weight), weight[weight > 0].numpy()
         matrix = self._matrix(X)
         weight = np.where(matrix.norms.numpy() > 0, weight, 0)
         if not weight.any():

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdeepcluster.metrics._partition import score_partition
 from skdeepcluster.shallow._base import BaseShallowEstimator
 from skdeepcluster.utils._sklearn import Interval, StrOptions
+from skdeepcluster.utils._stored import rows_with
 
 
 class HardClusterer(
@@ -33,6 +34,16 @@ class HardClusterer(
         "tol": [Interval(Real, 0, None, closed="left")],
         "precision": [StrOptions({"float32", "float64"})],
     }
+
+    def _heavy(self, X, sample_weight):
+        """Rows with a positive weight, their weights, and which rows they are.
+
+        Nothing is learnt from the others, which only get a label.
+        """
+        weight = self._validate_weight(sample_weight, X)
+        keep = weight.numpy() > 0
+        self._check_n_samples(X.shape[0], int(keep.sum()))
+        return rows_with(X, keep), weight[weight > 0], keep
 
     @property
     def membership_(self):

@@ -105,7 +105,8 @@ class KernelKMeans(KernelMeans):
         Y, from `labels_`.
     dual_coef_ : CSR matrix of shape (n_clusters, n_samples)
         The means as combinations of training rows in the space of the kernel: the
-        weights of a cluster's rows, divided by their sum. They are those of the last
+        weights of a cluster's rows, divided by their sum. Rows of weight 0 are not
+        among them, unless the kernel is precomputed. They are those of the last
         iteration: where `max_iter` ends the run, `labels_` are the nearest of them, and
         may have moved on. Clusters without a training row come last, with the mean of
         the first.
@@ -117,8 +118,8 @@ class KernelKMeans(KernelMeans):
     n_iter_ : int
         Iterations of the start that was kept.
     X_fit_ : {ndarray, CSR matrix} of shape (n_samples, n_features)
-        The training rows, which new ones are compared with; None with a precomputed
-        kernel.
+        The training rows that have a weight, which new ones are compared with; None
+        with a precomputed kernel.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -213,9 +214,8 @@ class KernelKMeans(KernelMeans):
         self : object
             The fitted estimator.
         """
-        X = self._validate(X, reset=True)
-        weight = self._validate_weight(sample_weight, X)
-        self._check_n_samples(X)
+        given = self._validate(X, reset=True)
+        X, weight, keep = self._heavy(given, sample_weight)
         kernel = self._blocks(X).matrix(X)
         twins = first_twins(without_zeros(X) if sp.issparse(X) else X)
         points = KernelPoints(kernel.to(self._device()), weight, twins)
@@ -223,7 +223,7 @@ class KernelKMeans(KernelMeans):
         with verbosity(self.verbose):
             found = kernel_kmeans(
                 points,
-                label_starts(self.init, self.n_clusters, points, streams),
+                label_starts(self.init, self.n_clusters, points, streams, keep),
                 self.n_clusters,
                 solver=self.solver,
                 n_init=number_of_starts(self.init, self.n_init),
@@ -231,6 +231,9 @@ class KernelKMeans(KernelMeans):
                 tol=self.tol,
             )
         self._finish(X, kernel, found)
+        if X is not given:
+            self._place_among(keep)
+            self.labels_ = self._label(given)
         return self
 
     def _finish(self, X, kernel, found):

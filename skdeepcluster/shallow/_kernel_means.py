@@ -79,6 +79,19 @@ class KernelMeans(HardClusterer):
         self.dual_coef_ = means[source]
         self._norms = norms[source]
 
+    def _heavy(self, X, sample_weight):
+        X, weight, keep = super()._heavy(X, sample_weight)
+        if self._precomputed() and not keep.all():
+            X = np.ascontiguousarray(X[:, keep])
+        return X, weight, keep
+
+    def _place_among(self, keep):
+        """Give the means a place for each row of a precomputed kernel."""
+        if self._precomputed():
+            means = self.dual_coef_
+            parts = means.data, np.flatnonzero(keep)[means.indices], means.indptr
+            self.dual_coef_ = sp.csr_matrix(parts, shape=(len(self._norms), len(keep)))
+
     def _blocks(self, X_fit):
         if callable(self.kernel):
             params = self.kernel_params or {}

@@ -203,9 +203,8 @@ class MatrixFactorizationKMeans(CentroidFactors):
         self : object
             The fitted estimator.
         """
-        X = self._validate(X, reset=True)
-        weight = self._validate_weight(sample_weight, X)
-        self._check_n_samples(X)
+        given = self._validate(X, reset=True)
+        X, weight, _ = self._heavy(given, sample_weight)
         points = EuclideanPoints(self._rows(X), weight)
         streams = RandomStreams.from_random_state(self.random_state)
         with verbosity(self.verbose):
@@ -223,6 +222,8 @@ class MatrixFactorizationKMeans(CentroidFactors):
                 dtype=getattr(torch, self.precision),
             )
         self._finish(X, points, found)
+        if X is not given:
+            self.labels_ = self._label(given)
         return self
 
     def _finish(self, X, points, found):

@@ -35,7 +35,7 @@ def center_starts(init, n_clusters, X, points, streams):
     return lambda: torch.from_numpy(np.array(given()))
 
 
-def label_starts(init, n_clusters, points, streams):
+def label_starts(init, n_clusters, points, streams, keep):
     """Function that gives the labels of a start, and when called again the next.
 
     Parameters
@@ -44,6 +44,8 @@ def label_starts(init, n_clusters, points, streams):
     n_clusters : int
     points : KernelPoints
     streams : RandomStreams
+    keep : ndarray of shape (n_samples,), bool
+        Which of the samples, that labels are given for, the points are.
 
     Returns
     -------
@@ -53,13 +55,13 @@ def label_starts(init, n_clusters, points, streams):
         seeding = PointSeeding(points, streams.generator("kmeans"))
         return lambda: points.nearest_of(seeding.draw(init, n_clusters))
     labels = plain_numbers(init, "init")
-    if labels.shape != (len(points),):
+    if labels.shape != keep.shape:
         raise ValueError(
-            f"The initial labels should have shape (n_samples,) = ({len(points)},), "
+            f"The initial labels should have shape (n_samples,) = ({len(keep)},), "
             f"got {labels.shape}."
         )
     labels = check_array(labels, ensure_2d=False, input_name="init")
-    return lambda: torch.from_numpy(check_labels(labels, n_clusters))
+    return lambda: torch.from_numpy(check_labels(labels, n_clusters)[keep])
 
 
 def check_labels(labels, n_clusters):

@@ -54,10 +54,11 @@ class MiniBatchMixin:
                 f"partial_fit goes on with {len(self.cluster_centers_)} centres, got "
                 f"n_clusters={self.n_clusters}."
             )
-        X, matrix, weight = self._read(X, sample_weight, "float32", first=first)
+        rows = self._read(X, sample_weight, "float32", first=first)
+        matrix, weight = rows.matrix, rows.weight
         if first:
             streams = RandomStreams.from_random_state(self.random_state)
-            state = MiniBatch(self._starts(X, matrix, weight, streams)().unit())
+            state = MiniBatch(self._starts(rows.X, matrix, weight, streams)().unit())
             self.n_iter_ = 0
         else:
             directions = self._centers_of(matrix).unit()
@@ -67,26 +68,26 @@ class MiniBatchMixin:
                 torch.from_numpy(own_memory(self._weights)),
             )
         state.update(matrix, torch.arange(len(matrix)), weight)
-        self._set_centers(state.directions.numpy(), answer_dtype(X))
+        self._set_centers(state.directions.numpy(), answer_dtype(rows.X))
         self._resultants = state.resultants().numpy()
         self._weights = state.weights.numpy()
-        self.labels_ = self._label(X, matrix)
-        self.inertia_ = summarise(
-            matrix, weight, self._centers_of(matrix), self.labels_
-        )[0]
+        labels = self._label(rows.X, matrix)
+        self.inertia_ = summarise(matrix, weight, self._centers_of(matrix), labels)[0]
+        self.labels_ = labels if rows.whole else self._label(rows.given)
         self.n_iter_ += 1
         return self
 
-    def _run_mini_batches(self, X, matrix, weight, streams):
+    def _run_mini_batches(self, rows, streams):
+        X, matrix, weight = rows.X, rows.matrix, rows.weight
         generator = streams.generator("batches")
         run_rows = _RUN_ROWS if is_on_disk(X) else 1
         n_seeds = max(3 * self.batch_size, 20 * self.n_clusters)
-        usable = ((weight > 0) & (matrix.norms > 0)).nonzero().squeeze(1)
+        usable = (matrix.norms > 0).nonzero().squeeze(1)
         if n_seeds < len(usable) and isinstance(self.init, str):
             order = torch.randperm(len(usable), generator=generator)
-            rows = usable[order[:n_seeds].sort().values]
-            X, weight_of_seeds = X[rows.numpy()], weight[rows]
-            start = self._starts(X, self._matrix(X), weight_of_seeds, streams)
+            seeds = usable[order[:n_seeds].sort().values]
+            X = X[seeds.numpy()]
+            start = self._starts(X, self._matrix(X), weight[seeds], streams)
         else:
             start = self._starts(X, matrix, weight, streams)
         state, self.n_iter_ = mini_batch_kmeans(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -201,16 +202,12 @@ class SphericalKMeans(MiniBatchMixin, CosineClusterer):
         """
         self._check_combination()
         group = group_of(self.shard)
-        X, matrix, weight = self._read(
-            X, sample_weight, self._precision(), shard=self.shard
-        )
+        rows = self._read(X, sample_weight, self._precision(), shard=self.shard)
         with verbosity(self.verbose if group.rank == 0 else 0), group.left_on_error():
-            directions, found = self._run(X, matrix, weight, group)
-            if matrix.precision == "bfloat16":  # the final labels are exact again
-                matrix = self._matrix(X, "float32", group)
-            self._finish(X, matrix, directions, weight, found)
-        if self.shard == "local":
-            self.labels_ = self.labels_[matrix.own_rows]
+            directions, found = self._run(rows, group)
+            if rows.matrix.precision == "bfloat16":  # the final labels are exact again
+                rows = replace(rows, matrix=self._matrix(rows.X, "float32", group))
+            self._finish(rows, directions, found, group)
         return self
 
     def _check_combination(self, in_batches=False):
@@ -241,16 +238,16 @@ class SphericalKMeans(MiniBatchMixin, CosineClusterer):
         """Memberships need distances that float32 products do not give."""
         return "float64" if self.fuzziness > 1 else self.precision
 
-    def _run(self, X, matrix, weight, group):
+    def _run(self, rows, group):
         """Unit centres, float64, and their partition, where there is one."""
         streams = RandomStreams.from_random_state(self.random_state)
         streams = RandomStreams(group.first(streams.entropy))
         if self.batch_size is not None:
-            return self._run_mini_batches(X, matrix, weight, streams), None
+            return self._run_mini_batches(rows, streams), None
         found = spherical_kmeans(
-            matrix,
-            weight,
-            self._starts(X, matrix, weight, streams),
+            rows.matrix,
+            rows.weight,
+            self._starts(rows.X, rows.matrix, rows.weight, streams),
             n_init=number_of_starts(self.init, self.n_init),
             max_iter=self.max_iter,
             tol=self.tol,
@@ -261,22 +258,32 @@ class SphericalKMeans(MiniBatchMixin, CosineClusterer):
         self.n_iter_ = found.n_iter
         return found.centers.unit(), found
 
-    def _finish(self, X, matrix, directions, weight, found):
+    def _finish(self, rows, directions, found, group):
         """Set the fitted attributes from the directions of the centres."""
-        self._set_centers(directions, answer_dtype(X))
-        labels = self._label(X, matrix)
-        order, self.labels_, counts = used_first(labels, self.n_clusters)
-        self._set_centers(self.cluster_centers_[order], answer_dtype(X))
-        self._summarise(matrix, weight, found)
+        dtype = answer_dtype(rows.X)
+        self._set_centers(directions, dtype)
+        labels = self._label(rows.X, rows.matrix)
+        order, labels, counts = used_first(labels, self.n_clusters)
+        self._set_centers(self.cluster_centers_[order], dtype)
+        self._summarise(rows, labels, found)
+        self.labels_ = self._given_labels(rows, labels, group)
         self._warn_of_empty(counts)
+
+    def _given_labels(self, rows, labels, group):
+        """Labels of the rows that came, from those of the rows with a weight."""
+        matrix = rows.matrix
+        if not rows.whole:
+            matrix = self._matrix(rows.given, "float32", group)
+            labels = self._label(rows.given, matrix)
+        return labels[matrix.own_rows] if self.shard == "local" else labels
 
     def _set_centers(self, directions, dtype):
         self.cluster_centers_ = np.asarray(directions).astype(dtype)
         self._n_features_out = self.n_clusters
 
-    def _summarise(self, matrix, weight, found):
+    def _summarise(self, rows, labels, found):
         """Set the criterion, and what `partial_fit` continues from."""
-        centers = self._centers_of(matrix)
+        centers = self._centers_of(rows.matrix)
         self.inertia_, self._resultants, self._weights = summarise(
-            matrix, weight, centers, self.labels_, self.fuzziness, found
+            rows.matrix, rows.weight, centers, labels, self.fuzziness, found
         )

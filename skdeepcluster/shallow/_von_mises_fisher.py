@@ -194,19 +194,19 @@ class VonMisesFisherMixture(DirectionalMixture):
         self : object
             The fitted estimator.
         """
-        X, matrix, weight = self._read(X, sample_weight)
-        weight = torch.where(matrix.norms > 0, weight, 0.0)
+        rows = self._read(X, sample_weight)
+        weight = torch.where(rows.matrix.norms > 0, rows.weight, 0.0)
         with verbosity(self.verbose):
             found = fit_mixture(
-                unit_blocks(matrix),
+                unit_blocks(rows.matrix),
                 weight,
-                self._starts(X, matrix, weight),
+                self._starts(rows.X, rows.matrix, weight),
                 self._model(),
                 n_init=number_of_starts(self.init, self.n_init),
                 max_iter=self.max_iter,
                 tol=self.tol,
             )
-        self._finish(X, matrix, found)
+        self._finish(rows, found)
         return self
 
     def _model(self):
@@ -226,14 +226,18 @@ class VonMisesFisherMixture(DirectionalMixture):
             return lambda: start().unit().numpy()
         return lambda: spherical_kmeans(matrix, weight, start).centers.unit().numpy()
 
-    def _finish(self, X, matrix, found):
+    def _finish(self, rows, found):
         """Set the fitted attributes."""
         self._set_parameters(found.parameters)
-        self.labels_ = self._label(X, matrix)
+        self.labels_ = self._label(rows.X, rows.matrix)
         order, _, counts = used_first(self.labels_, self.n_components)
-        if (np.diff(order) < 0).any():
+        reordered = (np.diff(order) < 0).any()
+        if reordered:
             self._set_parameters(found.parameters.reordered(order))
-            self.labels_ = self._label(X, matrix)
+        if not rows.whole:
+            self.labels_ = self._label(rows.given)
+        elif reordered:
+            self.labels_ = self._label(rows.X, rows.matrix)
         self.lower_bound_ = found.bound
         self.n_iter_ = found.n_iter
         self.converged_ = found.converged
@@ -241,7 +245,7 @@ class VonMisesFisherMixture(DirectionalMixture):
             self._warn_of_limit()
         self._warn_of_empty(counts)
 
-    def _label(self, X, matrix):
+    def _label(self, X, matrix=None):
         return self._infer(X, matrix)[0].argmax(axis=1).astype(np.int32)
 
     def _set_parameters(self, parameters):

@@ -188,6 +188,19 @@ def neighbours(X: Any, part: slice) -> Any:
     return X[part]
 
 
+def rows_with(X: Any, keep: NDArray[np.bool_]) -> Any:
+    """Rows where `keep` holds: X itself where it is all, and of a store none is read.
+
+    Parameters
+    ----------
+    X : {ndarray, StoredRows, CSR matrix} of shape (n, d)
+    keep : ndarray of shape (n,), bool
+    """
+    if keep.all():
+        return X
+    return X.subset(np.flatnonzero(keep)) if isinstance(X, StoredRows) else X[keep]
+
+
 def is_on_disk(x: object) -> bool:
     """Whether reading rows takes time in which another thread can compute.
 

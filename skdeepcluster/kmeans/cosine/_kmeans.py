@@ -154,7 +154,8 @@ def mini_batch_kmeans(
         Most passes over the rows.
     tol : float
         It ends when the criterion of a pass falls by less, relatively; by less than
-        0.001 in any case, as the noise of the batches hides smaller gains.
+        0.001 in any case, as the noise of the batches hides smaller gains. Rows without
+        weight or direction are in no batch.
     generator : torch.Generator
         Shuffles the rows.
     run_rows : int, default=1
@@ -166,12 +167,14 @@ def mini_batch_kmeans(
     n_iter : int
         Passes over the rows.
     """
+    usable = ((weight > 0) & (matrix.norms > 0)).nonzero().squeeze(1)
     before = torch.inf
     n_iter = 0
     while n_iter < max_iter:
         n_iter += 1
         criterion = 0.0
-        for index in random_batches(len(matrix), batch_size, generator, run_rows):
+        for batch in random_batches(len(usable), batch_size, generator, run_rows):
+            index = usable[batch]
             criterion += float(state.update(matrix, index, weight[index]))
             if n_iter == 1:
                 state.revive(matrix, index, weight[index])

@@ -70,7 +70,8 @@ class Seeding:
         n_trials = 2 + int(math.log(n_clusters))
         chosen = self._draw(self.weight, 1)
         closest = self._distances(chosen)[:, 0]
-        if float(closest.mean()) < NARROW and self.matrix.dtype == torch.float32:
+        near = float(closest[self.weight > 0].mean()) < NARROW
+        if near and self.matrix.dtype == torch.float32:
             self.matrix = self.matrix.as_double()
             closest = self._distances(chosen)[:, 0]
         for _ in range(1, n_clusters):
