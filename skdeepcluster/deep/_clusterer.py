@@ -221,7 +221,7 @@ class BaseDeepClusterer(
         check_is_fitted(self)
         return self._label(self._validate_new_data(X), check_answers)
 
-    def score(self, X, y=None):
+    def score(self, X, y=None, sample_weight=None):
         """Say how well the predicted partition respects the neighbourhoods of X.
 
         See :func:`~skdeepcluster.metrics.neighborhood_score`. It is not the training
@@ -237,6 +237,10 @@ class BaseDeepClusterer(
         y : ignored
             Present by convention.
 
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the rows. A whole number counts as so many copies,
+            0 leaves a row out; of other weights only the ratios count.
+
         Returns
         -------
         score : float
@@ -246,7 +250,12 @@ class BaseDeepClusterer(
         group = group_of(self.shard) if self.shard == "local" else ALONE
         with group.together():
             X = self._validate_new_data(X)
-        return score_partition(X, lambda X: self._label(X, check_answers), group)
+        return score_partition(
+            X,
+            lambda X: self._label(X, check_answers),
+            group,
+            sample_weight=sample_weight,
+        )
 
 
 def _answers(objective):

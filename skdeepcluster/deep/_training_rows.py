@@ -197,7 +197,6 @@ def _kinds(X, codes):
     rows = X.toarray() if sp.issparse(X) else X
     if codes is not None:
         rows = np.column_stack([rows, codes.astype(X.dtype)])
-    rows = np.ascontiguousarray(rows + 0.0)  # no negative zeros
-    kinds = rows.view(f"V{rows.itemsize * rows.shape[1]}")
-    _, first, inverse = np.unique(kinds, return_index=True, return_inverse=True)
+    # By value, not by bytes: rows that differ by rounding alone keep their order.
+    _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
     return first, inverse.ravel()

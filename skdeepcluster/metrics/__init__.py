@@ -4,8 +4,8 @@ from skdeepcluster.metrics._external import clustering_accuracy
 from skdeepcluster.metrics._internal import (
     knn_modularity_score,
     neighborhood_score,
-    sample_rows,
 )
+from skdeepcluster.metrics._sampling import sample_rows
 from skdeepcluster.metrics._scorers import (
     input_silhouette_scorer,
     knn_modularity_scorer,

@@ -1,56 +1,12 @@
 """Scores of a clustering that need no true labels."""
 
-from numbers import Integral
-
 import numpy as np
-from sklearn.utils import (
-    check_array,
-    check_consistent_length,
-    check_random_state,
-)
+from sklearn.utils import check_array, check_consistent_length
 
 from skdeepcluster.metrics._checks import check_parameters, encode_labels
 from skdeepcluster.metrics._neighbors import modularity, scan_distances
+from skdeepcluster.metrics._sampling import as_copies, sampled
 from skdeepcluster.utils._forms import plain_rows
-from skdeepcluster.utils._numbers import check_number
-
-
-def sample_rows(n_samples, sample_size=2000, random_state=0):
-    """Choose the rows on which a score is computed.
-
-    The choice depends on nothing but the three arguments: with an integer seed, all
-    models that are compared on the same data are compared on the same rows.
-
-    Parameters
-    ----------
-    n_samples : int
-        Number of rows there are.
-
-    sample_size : int or None, default=2000
-        Number of rows wanted, at least 2. None asks for all.
-
-    random_state : int, RandomState instance or None, default=0
-        Seed of the choice. None gives another choice at every call.
-
-    Returns
-    -------
-    rows : ndarray of shape (min(n_samples, sample_size),), dtype intp
-        Different row numbers, sorted. All of them if `n_samples` is at most
-        `sample_size`.
-
-    Examples
-    --------
-    >>> from skdeepcluster.metrics import sample_rows
-    >>> sample_rows(4)
-    array([0, 1, 2, 3])
-    """
-    check_number(n_samples, "n_samples", Integral, 0)
-    if sample_size is not None:
-        check_number(sample_size, "sample_size", Integral, 2)
-    if sample_size is None or n_samples <= sample_size:
-        return np.arange(n_samples, dtype=np.intp)
-    shuffled = check_random_state(random_state).permutation(n_samples)
-    return np.sort(shuffled[:sample_size]).astype(np.intp)
 
 
 def knn_modularity_score(
@@ -62,6 +18,7 @@ def knn_modularity_score(
     metric="euclidean",
     sample_size=2000,
     random_state=0,
+    sample_weight=None,
 ):
     r"""Modularity of the clusters on the nearest-neighbour graph of the data.
 
@@ -110,6 +67,12 @@ def knn_modularity_score(
     random_state : int, RandomState instance or None, default=0
         Seed of the choice of rows.
 
+    sample_weight : array-like of shape (n_samples,), default=None
+        Non-negative weights. A whole number counts as so many copies of the row: the
+        score is that of :func:`numpy.repeat`, in which copies are neighbours of each
+        other, and 0 leaves the row out. Of other weights only the ratios count. None
+        counts each row once.
+
     Returns
     -------
     score : float
@@ -119,8 +82,8 @@ def knn_modularity_score(
     Raises
     ------
     ValueError
-        If X has fewer than 2 rows, is not finite or not numeric, if X and `labels`
-        differ in length, or if a parameter is out of its range.
+        If X has fewer than 2 rows that count, is not finite or not numeric, if X and
+        `labels` differ in length, or if a parameter is out of its range.
 
     See Also
     --------
@@ -153,10 +116,11 @@ def knn_modularity_score(
     0.0
     """
     check_parameters(n_neighbors, resolution, metric)
-    X, codes = _check_sample(X, labels, sample_size, random_state)
+    sampling = sample_size, random_state
+    X, codes, copies = _check_sample(X, labels, *sampling, sample_weight)
     if codes.max() == 0:
         return 1.0 - float(resolution)
-    graph, _ = scan_distances(X, metric, n_neighbors=n_neighbors)
+    graph, _ = scan_distances(X, metric, n_neighbors=n_neighbors, copies=copies)
     return modularity(graph, codes, resolution)
 
 
@@ -169,6 +133,7 @@ def neighborhood_score(
     metric="euclidean",
     sample_size=2000,
     random_state=0,
+    sample_weight=None,
 ):
     r"""How well a partition respects the neighbourhoods of the data.
 
@@ -221,6 +186,12 @@ def neighborhood_score(
     random_state : int, RandomState instance or None, default=0
         Seed of the choice of rows.
 
+    sample_weight : array-like of shape (n_samples,), default=None
+        Non-negative weights. A whole number counts as so many copies of the row: the
+        score is that of :func:`numpy.repeat`, in which copies are neighbours of each
+        other, and 0 leaves the row out. Of other weights only the ratios count. None
+        counts each row once.
+
     Returns
     -------
     score : float
@@ -230,8 +201,8 @@ def neighborhood_score(
     Raises
     ------
     ValueError
-        If X has fewer than 2 rows, is not finite or not numeric, if X and `labels`
-        differ in length, or if a parameter is out of its range.
+        If X has fewer than 2 rows that count, is not finite or not numeric, if X and
+        `labels` differ in length, or if a parameter is out of its range.
 
     See Also
     --------
@@ -270,25 +241,31 @@ def neighborhood_score(
     8 0.54
     """
     check_parameters(n_neighbors, resolution, metric)
-    X, codes = _check_sample(X, labels, sample_size, random_state)
+    sampling = sample_size, random_state
+    X, codes, copies = _check_sample(X, labels, *sampling, sample_weight)
     if codes.max() == 0:
         return (1.0 - float(resolution)) / 2
-    graph, silhouette = scan_distances(X, metric, n_neighbors=n_neighbors, codes=codes)
+    graph, silhouette = scan_distances(
+        X, metric, n_neighbors=n_neighbors, codes=codes, copies=copies
+    )
     return (modularity(graph, codes, resolution) + silhouette) / 2
 
 
-def input_silhouette(X, labels, *, metric="euclidean"):
+def input_silhouette(X, labels, *, metric="euclidean", sample_weight=None):
     """Silhouette of the labels, 0 for a single cluster and for singletons only."""
     check_parameters(1, 1.0, metric)
-    X, codes = _check_sample(X, labels, None, None)
+    X, codes, copies = _check_sample(X, labels, None, None, sample_weight)
     if codes.max() == 0:
         return 0.0
-    _, silhouette = scan_distances(X, metric, codes=codes)
+    _, silhouette = scan_distances(X, metric, codes=codes, copies=copies)
     return silhouette
 
 
-def _check_sample(X, labels, sample_size, random_state):
-    """Validate the data and keep the rows to score, with labels 0..n_clusters-1."""
+def _check_sample(X, labels, sample_size, random_state, sample_weight):
+    """Validate the data and keep the rows to score, with labels 0..n_clusters-1.
+
+    Beside them how many copies of each there are; None where there is one.
+    """
     X = check_array(
         plain_rows(X),
         accept_sparse="csr",
@@ -296,14 +273,22 @@ def _check_sample(X, labels, sample_size, random_state):
         ensure_min_samples=0,
         input_name="X",
     )
+    if sample_weight is None or X.shape[0] == 0:
+        _check_two_rows(X)
+    codes, _ = encode_labels(labels, "labels")
+    check_consistent_length(X, codes)
+    copies = as_copies(sample_weight, X)
+    rows, copies = sampled(copies, X.shape[0], sample_size, random_state)
+    if rows.size < codes.size:
+        X, codes = X[rows], np.unique(codes[rows], return_inverse=True)[1]
+    if copies is None:  # else there may be two copies of one row
+        _check_two_rows(X)
+    return X, codes, copies
+
+
+def _check_two_rows(X):
     if X.shape[0] < 2:
         raise ValueError(
             f"Found array with {X.shape[0]} sample(s) (shape={X.shape}) while a "
             "minimum of 2 is required by the score, which compares neighbours."
         )
-    codes, _ = encode_labels(labels, "labels")
-    check_consistent_length(X, codes)
-    rows = sample_rows(X.shape[0], sample_size, random_state)
-    if rows.size == codes.size:
-        return X, codes
-    return X[rows], np.unique(codes[rows], return_inverse=True)[1]

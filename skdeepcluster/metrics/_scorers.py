@@ -11,11 +11,13 @@ from skdeepcluster.metrics._internal import (
     input_silhouette,
     knn_modularity_score,
     neighborhood_score,
-    sample_rows,
 )
+from skdeepcluster.metrics._routing import RoutedScorer, takes_weights
+from skdeepcluster.metrics._sampling import as_copies, check_sample_size, sampled
 
 
-def neighborhood_scorer(estimator, X, y=None):
+@takes_weights
+def neighborhood_scorer(estimator, X, y=None, sample_weight=None):
     """Neighbourhood score of the clusters that an estimator predicts for X.
 
     To be passed as `scoring` to :class:`~sklearn.model_selection.GridSearchCV` and
@@ -39,6 +41,10 @@ def neighborhood_scorer(estimator, X, y=None):
 
     y : None
         Ignored.
+
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows, see :func:`neighborhood_score`. With metadata routing,
+        searches pass them to what ``set_score_request(sample_weight=True)`` returns.
 
     Returns
     -------
@@ -66,10 +72,13 @@ def neighborhood_scorer(estimator, X, y=None):
     >>> search.fit(X).best_params_
     {'n_clusters': 4}
     """
-    return _score_predictions(estimator, X, neighborhood_score)
+    return _score_predictions(
+        estimator, X, neighborhood_score, sample_weight=sample_weight
+    )
 
 
-def knn_modularity_scorer(estimator, X, y=None):
+@takes_weights
+def knn_modularity_scorer(estimator, X, y=None, sample_weight=None):
     """Nearest-neighbour modularity of the clusters that an estimator predicts for X.
 
     To be used like :func:`neighborhood_scorer`, where the number of clusters is fixed
@@ -86,6 +95,10 @@ def knn_modularity_scorer(estimator, X, y=None):
     y : None
         Ignored.
 
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows, see :func:`neighborhood_score`. With metadata routing,
+        searches pass them to what ``set_score_request(sample_weight=True)`` returns.
+
     Returns
     -------
     score : float
@@ -95,10 +108,13 @@ def knn_modularity_scorer(estimator, X, y=None):
     --------
     neighborhood_scorer : The mean of this and the silhouette.
     """
-    return _score_predictions(estimator, X, knn_modularity_score)
+    return _score_predictions(
+        estimator, X, knn_modularity_score, sample_weight=sample_weight
+    )
 
 
-def input_silhouette_scorer(estimator, X, y=None):
+@takes_weights
+def input_silhouette_scorer(estimator, X, y=None, sample_weight=None):
     """Silhouette, in the space of X, of the clusters that an estimator predicts.
 
     To be used like :func:`neighborhood_scorer`. Unlike
@@ -117,6 +133,10 @@ def input_silhouette_scorer(estimator, X, y=None):
     y : None
         Ignored.
 
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows, see :func:`neighborhood_score`. With metadata routing,
+        searches pass them to what ``set_score_request(sample_weight=True)`` returns.
+
     Returns
     -------
     score : float
@@ -126,7 +146,9 @@ def input_silhouette_scorer(estimator, X, y=None):
     --------
     neighborhood_scorer : The mean of this and the nearest-neighbour modularity.
     """
-    return _score_predictions(estimator, X, input_silhouette)
+    return _score_predictions(
+        estimator, X, input_silhouette, sample_weight=sample_weight
+    )
 
 
 def make_neighborhood_scorer(
@@ -169,9 +191,10 @@ def make_neighborhood_scorer(
     Returns
     -------
     scorer : callable
-        ``scorer(estimator, X, y=None)`` returns the :func:`neighborhood_score` of
-        ``estimator.predict(X)``. It can be pickled if `reference` can, and so be sent
-        to the workers of a search.
+        ``scorer(estimator, X, y=None, sample_weight=None)`` returns the
+        :func:`neighborhood_score` of ``estimator.predict(X)``; it has
+        ``set_score_request``, for metadata routing. It can be pickled if `reference`
+        can, and so be sent to the workers of a search.
 
     Raises
     ------
@@ -203,7 +226,7 @@ def make_neighborhood_scorer(
     0.7
     """
     check_parameters(n_neighbors, resolution, metric)
-    sample_rows(0, sample_size, random_state)
+    check_sample_size(0, sample_size)
     if reference is not None:
         _check_reference(reference)
     return _NeighborhoodScorer(
@@ -222,7 +245,7 @@ class _NeighborhoodScorer:
     sample_size: int | None
     random_state: object
 
-    def __call__(self, estimator, X, y=None):
+    def __call__(self, estimator, X, y=None, sample_weight=None):
         score = partial(
             neighborhood_score,
             n_neighbors=self.n_neighbors,
@@ -231,12 +254,32 @@ class _NeighborhoodScorer:
             sample_size=None,
         )
         return _score_predictions(
-            estimator, X, score, self.reference, self.sample_size, self.random_state
+            estimator,
+            X,
+            score,
+            self.reference,
+            self.sample_size,
+            self.random_state,
+            sample_weight,
         )
+
+    def set_score_request(self, *, sample_weight):
+        """Scorer that asks for `sample_weight`, or not; this one stays as it is."""
+        return RoutedScorer(self, sample_weight)
+
+    def get_metadata_routing(self):
+        """What is asked for, as scikit-learn's routers read it."""
+        return RoutedScorer(self).get_metadata_routing()
 
 
 def _score_predictions(
-    estimator, X, score, reference=None, sample_size=2000, random_state=0
+    estimator,
+    X,
+    score,
+    reference=None,
+    sample_size=2000,
+    random_state=0,
+    sample_weight=None,
 ):
     """Score the labels of a sample of the rows; no other row is predicted."""
     if isinstance(estimator, type) or not hasattr(estimator, "predict"):
@@ -244,10 +287,12 @@ def _score_predictions(
             f"The scorer needs an estimator with a predict method. "
             f"{type(estimator).__name__} has none."
         )
-    rows = sample_rows(_n_rows(X), sample_size, random_state)
+    copies = as_copies(sample_weight, X)
+    rows, copies = sampled(copies, _n_rows(X), sample_size, random_state)
     X = _take_rows(X, rows)
     labels = estimator.predict(X)
-    return score(X if reference is None else reference.transform(X), labels)
+    X = X if reference is None else reference.transform(X)
+    return score(X, labels, sample_weight=copies)
 
 
 def _check_reference(reference):

@@ -98,7 +98,7 @@ class CosineClusterer(
         X = self._validate(X, reset=False)
         return cosine_distances(X, self.cluster_centers_).astype(answer_dtype(X))
 
-    def score(self, X, y=None):
+    def score(self, X, y=None, sample_weight=None):
         """Say how well the predicted partition respects the neighbourhoods of X.
 
         See :func:`~skdeepcluster.metrics.neighborhood_score`, with the cosine. It is
@@ -114,6 +114,10 @@ class CosineClusterer(
         y : ignored
             Present by convention.
 
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the rows. A whole number counts as so many copies,
+            0 leaves a row out; of other weights only the ratios count.
+
         Returns
         -------
         score : float
@@ -123,7 +127,9 @@ class CosineClusterer(
         group = group_of(self.shard) if self.shard == "local" else ALONE
         with group.together():
             X = self._validate(X, reset=False)
-        return score_partition(X, self._label, group, metric="cosine")
+        return score_partition(
+            X, self._label, group, metric="cosine", sample_weight=sample_weight
+        )
 
     def _centers_of(self, matrix):
         centers = torch.from_numpy(self.cluster_centers_.astype(np.float64))

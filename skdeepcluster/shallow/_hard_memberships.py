@@ -70,7 +70,7 @@ class HardClusterer(
         check_is_fitted(self)
         return self._label(self._validate(X, reset=False))
 
-    def score(self, X, y=None):
+    def score(self, X, y=None, sample_weight=None):
         """Say how well the predicted partition respects the neighbourhoods of X.
 
         See :func:`~skdeepcluster.metrics.neighborhood_score`. It is not the criterion,
@@ -84,6 +84,10 @@ class HardClusterer(
         y : ignored
             Present by convention.
 
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the rows. A whole number counts as so many copies,
+            0 leaves a row out; of other weights only the ratios count.
+
         Returns
         -------
         score : float
@@ -91,7 +95,7 @@ class HardClusterer(
         """
         check_is_fitted(self)
         X = self._validate(X, reset=False)
-        return score_partition(X, self._label)
+        return score_partition(X, self._label, sample_weight=sample_weight)
 
 
 def one_hot(labels, n_clusters):

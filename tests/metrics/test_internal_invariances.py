@@ -44,6 +44,48 @@ def test_row_order_does_not_matter(X, labels, order, metric, scale, n_neighbors)
         assert reordered == pytest.approx(expected, abs=1e-9)
 
 
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(
+    X=arrays(float, (11, 2), elements=st.integers(-3, 3)),
+    labels=arrays(int, 11, elements=st.integers(0, 3)),
+    weight=arrays(int, 11, elements=st.integers(0, 4)).filter(lambda w: w.sum() > 1),
+    metric=st.sampled_from(METRICS),
+    scale=st.sampled_from([1.0, 0.1]),
+    n_neighbors=st.integers(1, 20),
+    sample_size=st.sampled_from([None, 6]),
+)
+def test_a_weight_is_repetition(
+    X, labels, weight, metric, scale, n_neighbors, sample_size
+):
+    X = scale * X
+    options = {"metric": metric, "n_neighbors": n_neighbors, "sample_size": sample_size}
+    for score in SCORES:
+        for form in (np.asarray, sp.csr_array):
+            weighted = score(form(X), labels, sample_weight=weight, **options)
+            repeated = form(X.repeat(weight, axis=0)), labels.repeat(weight)
+            assert weighted == pytest.approx(score(*repeated, **options), abs=1e-12)
+    keep = weight > 0
+    if keep.sum() > 1:
+        few = neighborhood_score(X[keep], labels[keep], metric=metric)
+        for factor in (1.0, 0.3, 1e-300, 1e300):
+            weighted = {"metric": metric, "sample_weight": keep * factor}
+            assert neighborhood_score(X, labels, **weighted) == few
+
+
+@pytest.mark.parametrize("score", SCORES)
+def test_weights_count_by_their_ratios(data, score):
+    X, labels = data
+    weight = np.random.default_rng(0).uniform(0.1, 3, size=len(X))
+    expected = score(X, labels, sample_weight=weight)
+    assert expected != score(X, labels)
+    for factor in (1e-200, 0.5, 1e200):
+        found = score(X, labels, sample_weight=weight * factor)
+        assert found == pytest.approx(expected, rel=1e-9)
+    order = np.random.default_rng(1).permutation(len(X))
+    found = score(X[order], labels[order], sample_weight=weight[order])
+    assert found == pytest.approx(expected, rel=1e-9)
+
+
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("scale", [1e-310, 1e-30, 1e30, 1e300])
 def test_scale_does_not_matter(data, metric, scale):
