@@ -30,7 +30,12 @@ from skdeepcluster.utils._input import (
     stored_rows,
     without_duplicates,
 )
-from skdeepcluster.utils._sklearn import Interval, StrOptions, tags_for_sparse
+from skdeepcluster.utils._sklearn import (
+    CallbackSupportMixin,
+    Interval,
+    StrOptions,
+    tags_for_sparse,
+)
 from skdeepcluster.utils._stored import StoredRows, is_stored, neighbours, rows_with
 from skdeepcluster.utils._warnings import warn_user
 
@@ -38,7 +43,7 @@ from skdeepcluster.utils._warnings import warn_user
 _SMALLEST_WEIGHT = 1e-100
 
 
-class BaseShallowEstimator(BaseEstimator):
+class BaseShallowEstimator(CallbackSupportMixin, BaseEstimator):
     """Estimators of rows that are dense, CSR or mapped, and are left as they are."""
 
     # Name of the parameter that says how many clusters there are.

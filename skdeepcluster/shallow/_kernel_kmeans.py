@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import isfinite
 from numbers import Real
 
@@ -22,6 +23,7 @@ from skdeepcluster.shallow._mean_starts import label_starts
 from skdeepcluster.shallow._starts import number_of_starts
 from skdeepcluster.utils._input import without_zeros
 from skdeepcluster.utils._sklearn import Interval, StrOptions, _fit_context
+from skdeepcluster.utils._tasks import Tasks
 from skdeepcluster.utils._torch_settings import own_torch_settings
 from skdeepcluster.utils._transaction import whole_or_nothing
 
@@ -214,13 +216,17 @@ class KernelKMeans(KernelMeans):
         self : object
             The fitted estimator.
         """
-        given = self._validate(X, reset=True)
+        given, passed = self._validate(X, reset=True), X
         X, weight, keep = self._heavy(given, sample_weight)
+        tasks = Tasks(
+            self, passed, y, partial(self._fitted_attributes, X, weight, keep)
+        )
         kernel = self._blocks(X).matrix(X)
         twins = first_twins(without_zeros(X) if sp.issparse(X) else X)
         points = KernelPoints(kernel.to(self._device()), weight, twins)
         streams = RandomStreams.from_random_state(self.random_state)
         with verbosity(self.verbose):
+            tasks.fit_begins()
             found = kernel_kmeans(
                 points,
                 label_starts(self.init, self.n_clusters, points, streams, keep),
@@ -229,11 +235,13 @@ class KernelKMeans(KernelMeans):
                 n_init=number_of_starts(self.init, self.n_init),
                 max_iter=self.max_iter,
                 tol=self.tol,
+                tasks=tasks,
             )
-        self._finish(X, kernel, found)
-        if X is not given:
-            self._place_among(keep)
-            self.labels_ = self._label(given)
+            self._finish(X, kernel, found)
+            if X is not given:
+                self._place_among(keep)
+                self.labels_ = self._label(given)
+            tasks.fit_ends()
         return self
 
     def _finish(self, X, kernel, found):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
@@ -91,6 +93,19 @@ class KernelMeans(HardClusterer):
             means = self.dual_coef_
             parts = means.data, np.flatnonzero(keep)[means.indices], means.indptr
             self.dual_coef_ = sp.csr_matrix(parts, shape=(len(self._norms), len(keep)))
+
+    def _fitted_attributes(self, X, weight, keep, state):
+        """Those of a model that stops after an iteration, for callbacks."""
+        labels, norms = (part.cpu().numpy() for part in state)
+        model = copy.copy(self)
+        model._set_means(labels, weight.numpy(), norms)
+        model._place_among(keep)
+        return {
+            "X_fit_": None if self._precomputed() else X,
+            "dual_coef_": model.dual_coef_,
+            "_norms": model._norms,
+            "_n_features_out": self.n_clusters,
+        }
 
     def _blocks(self, X_fit):
         if callable(self.kernel):

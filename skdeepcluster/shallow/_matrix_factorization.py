@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from numbers import Real
 
 import numpy as np
@@ -15,6 +16,7 @@ from skdeepcluster.shallow._hard_memberships import used_first
 from skdeepcluster.shallow._mean_starts import center_starts
 from skdeepcluster.shallow._starts import number_of_starts
 from skdeepcluster.utils._sklearn import Interval, StrOptions, _fit_context
+from skdeepcluster.utils._tasks import Tasks
 from skdeepcluster.utils._torch_settings import own_torch_settings
 from skdeepcluster.utils._transaction import whole_or_nothing
 
@@ -204,10 +206,12 @@ class MatrixFactorizationKMeans(CentroidFactors):
             The fitted estimator.
         """
         given = self._validate(X, reset=True)
+        tasks = Tasks(self, X, y, partial(self._fitted_attributes, answer_dtype(given)))
         X, weight, _ = self._heavy(given, sample_weight)
         points = EuclideanPoints(self._rows(X), weight)
         streams = RandomStreams.from_random_state(self.random_state)
         with verbosity(self.verbose):
+            tasks.fit_begins()
             found = factorize(
                 points,
                 center_starts(self.init, self.n_clusters, X, points, streams),
@@ -220,10 +224,12 @@ class MatrixFactorizationKMeans(CentroidFactors):
                 penalty=self.penalty,
                 penalty_growth=self.penalty_growth,
                 dtype=getattr(torch, self.precision),
+                tasks=tasks,
             )
-        self._finish(X, points, found)
-        if X is not given:
-            self.labels_ = self._label(given)
+            self._finish(X, points, found)
+            if X is not given:
+                self.labels_ = self._label(given)
+            tasks.fit_ends()
         return self
 
     def _finish(self, X, points, found):
@@ -242,3 +248,10 @@ class MatrixFactorizationKMeans(CentroidFactors):
     def _set_centers(self, centers, X):
         self.cluster_centers_ = np.asarray(centers).astype(answer_dtype(X))
         self._n_features_out = self.n_clusters
+
+    def _fitted_attributes(self, dtype, centers):
+        """Those of a model that stops after an iteration, for callbacks."""
+        return {
+            "cluster_centers_": centers.cpu().numpy().astype(dtype),
+            "_n_features_out": self.n_clusters,
+        }

@@ -77,7 +77,7 @@ class MiniBatchMixin:
         self.n_iter_ += 1
         return self
 
-    def _run_mini_batches(self, rows, streams):
+    def _run_mini_batches(self, rows, streams, tasks):
         X, matrix, weight = rows.X, rows.matrix, rows.weight
         generator = streams.generator("batches")
         run_rows = _RUN_ROWS if is_on_disk(X) else 1
@@ -99,6 +99,7 @@ class MiniBatchMixin:
             tol=self.tol,
             generator=generator,
             run_rows=run_rows,
+            tasks=tasks,
         )
         return state.directions
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -21,6 +22,7 @@ from skdeepcluster.shallow._starts import METHODS, number_of_starts
 from skdeepcluster.utils._docstring import shared_docstring
 from skdeepcluster.utils._group import SHARDS
 from skdeepcluster.utils._sklearn import Interval, StrOptions, _fit_context
+from skdeepcluster.utils._tasks import Tasks
 from skdeepcluster.utils._torch_settings import own_torch_settings
 from skdeepcluster.utils._transaction import whole_or_nothing
 
@@ -203,11 +205,16 @@ class SphericalKMeans(MiniBatchMixin, CosineClusterer):
         self._check_combination()
         group = group_of(self.shard)
         rows = self._read(X, sample_weight, self._precision(), shard=self.shard)
+        tasks = Tasks(
+            self, X, y, partial(self._fitted_attributes, answer_dtype(rows.X))
+        )
         with verbosity(self.verbose if group.rank == 0 else 0), group.left_on_error():
-            directions, found = self._run(rows, group)
+            tasks.fit_begins()
+            directions, found = self._run(rows, group, tasks)
             if rows.matrix.precision == "bfloat16":  # the final labels are exact again
                 rows = replace(rows, matrix=self._matrix(rows.X, "float32", group))
             self._finish(rows, directions, found, group)
+            tasks.fit_ends()
         return self
 
     def _check_combination(self, in_batches=False):
@@ -238,12 +245,12 @@ class SphericalKMeans(MiniBatchMixin, CosineClusterer):
         """Memberships need distances that float32 products do not give."""
         return "float64" if self.fuzziness > 1 else self.precision
 
-    def _run(self, rows, group):
+    def _run(self, rows, group, tasks):
         """Unit centres, float64, and their partition, where there is one."""
         streams = RandomStreams.from_random_state(self.random_state)
         streams = RandomStreams(group.first(streams.entropy))
         if self.batch_size is not None:
-            return self._run_mini_batches(rows, streams), None
+            return self._run_mini_batches(rows, streams, tasks), None
         found = spherical_kmeans(
             rows.matrix,
             rows.weight,
@@ -254,6 +261,7 @@ class SphericalKMeans(MiniBatchMixin, CosineClusterer):
             algorithm=self.algorithm,
             chain_length=self.local_search,
             fuzziness=self.fuzziness,
+            tasks=tasks,
         )
         self.n_iter_ = found.n_iter
         return found.centers.unit(), found
@@ -280,6 +288,15 @@ class SphericalKMeans(MiniBatchMixin, CosineClusterer):
     def _set_centers(self, directions, dtype):
         self.cluster_centers_ = np.asarray(directions).astype(dtype)
         self._n_features_out = self.n_clusters
+
+    def _fitted_attributes(self, dtype, state):
+        """Those of a model that stops after an iteration, for callbacks."""
+        in_batches = self.batch_size is not None
+        directions = state.directions if in_batches else state.centers.unit()
+        return {
+            "cluster_centers_": directions.numpy().astype(dtype),
+            "_n_features_out": self.n_clusters,
+        }
 
     def _summarise(self, rows, labels, found):
         """Set the criterion, and what `partial_fit` continues from."""

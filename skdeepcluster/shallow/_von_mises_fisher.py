@@ -18,6 +18,7 @@ from skdeepcluster.shallow._hard_memberships import used_first
 from skdeepcluster.shallow._starts import number_of_starts, starts
 from skdeepcluster.utils._docstring import shared_docstring
 from skdeepcluster.utils._sklearn import Interval, StrOptions, _fit_context
+from skdeepcluster.utils._tasks import Tasks
 from skdeepcluster.utils._torch_settings import own_torch_settings
 from skdeepcluster.utils._transaction import whole_or_nothing
 from skdeepcluster.utils._warnings import warn_user
@@ -196,7 +197,9 @@ class VonMisesFisherMixture(DirectionalMixture):
         """
         rows = self._read(X, sample_weight)
         weight = torch.where(rows.matrix.norms > 0, rows.weight, 0.0)
+        tasks = Tasks(self, X, y, _attributes_of)
         with verbosity(self.verbose):
+            tasks.fit_begins()
             found = fit_mixture(
                 unit_blocks(rows.matrix),
                 weight,
@@ -205,8 +208,10 @@ class VonMisesFisherMixture(DirectionalMixture):
                 n_init=number_of_starts(self.init, self.n_init),
                 max_iter=self.max_iter,
                 tol=self.tol,
+                tasks=tasks,
             )
-        self._finish(rows, found)
+            self._finish(rows, found, tasks.stopped)
+            tasks.fit_ends()
         return self
 
     def _model(self):
@@ -226,7 +231,7 @@ class VonMisesFisherMixture(DirectionalMixture):
             return lambda: start().unit().numpy()
         return lambda: spherical_kmeans(matrix, weight, start).centers.unit().numpy()
 
-    def _finish(self, rows, found):
+    def _finish(self, rows, found, stopped):
         """Set the fitted attributes."""
         self._set_parameters(found.parameters)
         self.labels_ = self._label(rows.X, rows.matrix)
@@ -241,7 +246,7 @@ class VonMisesFisherMixture(DirectionalMixture):
         self.lower_bound_ = found.bound
         self.n_iter_ = found.n_iter
         self.converged_ = found.converged
-        if not found.converged:
+        if not found.converged and not stopped:
             self._warn_of_limit()
         self._warn_of_empty(counts)
 
@@ -249,9 +254,8 @@ class VonMisesFisherMixture(DirectionalMixture):
         return self._infer(X, matrix)[0].argmax(axis=1).astype(np.int32)
 
     def _set_parameters(self, parameters):
-        self.weights_ = parameters.weights
-        self.means_ = parameters.means
-        self.concentrations_ = parameters.concentrations
+        for name, value in _attributes_of(parameters).items():
+            setattr(self, name, value)
 
     def _warn_of_limit(self):
         warn_user(
@@ -260,3 +264,11 @@ class VonMisesFisherMixture(DirectionalMixture):
             "or check for degenerate data.",
             ConvergenceWarning,
         )
+
+
+def _attributes_of(parameters):
+    return {
+        "weights_": parameters.weights,
+        "means_": parameters.means,
+        "concentrations_": parameters.concentrations,
+    }

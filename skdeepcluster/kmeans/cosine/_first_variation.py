@@ -25,6 +25,7 @@ from skdeepcluster.kmeans.cosine._chain import Chain, added_norm, members
 from skdeepcluster.kmeans.cosine._partition import Assign, Partition, converge
 from skdeepcluster.kmeans.matrices import UnitRows, raw_sums, unit_rows
 from skdeepcluster.utils._reduce import identity
+from skdeepcluster.utils._tasks import UNWATCHED, Tasks
 
 # Of more rows, a chain looks only at those whose own best move is the best: rows far
 # from a border never come up, and measured results do not differ (20,000 rows).
@@ -40,7 +41,12 @@ _ROUNDING = 1e-12
 
 
 def local_search(
-    partition: Partition, assign: Assign, chain_length: int, max_iter: int, tol: float
+    partition: Partition,
+    assign: Assign,
+    chain_length: int,
+    max_iter: int,
+    tol: float,
+    tasks: Tasks = UNWATCHED,
 ) -> Partition:
     """Alternate Lloyd's iteration and chains until neither lowers the criterion.
 
@@ -56,15 +62,19 @@ def local_search(
         sweeps and chains are not.
     tol : float
         Of Lloyd's iteration and of the chains, relative to the criterion.
+    tasks : Tasks, optional
+        Of an open start.
 
     Returns
     -------
     partition : Partition
     """
-    converge(partition, assign, max_iter, tol)
+    converge(partition, assign, max_iter, tol, tasks)
     # A chain is followed by a step at least: labels belong to the centres.
-    while partition.n_iter < max_iter and improve(partition, chain_length, tol):
-        converge(partition, assign, max_iter, tol)
+    while partition.n_iter < max_iter and not tasks.stopped:
+        if not improve(partition, chain_length, tol):
+            break
+        converge(partition, assign, max_iter, tol, tasks)
     return partition
 
 

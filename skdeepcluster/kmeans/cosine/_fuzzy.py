@@ -14,6 +14,7 @@ from torch import Tensor
 
 from skdeepcluster.kmeans.cosine._assignment import cosine_blocks
 from skdeepcluster.kmeans.cosine._partition import Partition
+from skdeepcluster.utils._tasks import UNWATCHED, Tasks
 
 _SAME_DIRECTION = 1e-14
 # Shorter sums have squares that leave the range of float64.
@@ -46,7 +47,11 @@ def fuzzy_memberships(distances: Tensor, fuzziness: float) -> Tensor:
 
 
 def converge_fuzzy(
-    partition: Partition, fuzziness: float, max_iter: int, tol: float
+    partition: Partition,
+    fuzziness: float,
+    max_iter: int,
+    tol: float,
+    tasks: Tasks = UNWATCHED,
 ) -> Partition:
     """Alternate memberships and centres until the criterion stands.
 
@@ -58,15 +63,18 @@ def converge_fuzzy(
     max_iter : int
     tol : float
         Smallest relative fall of the criterion to go on for.
+    tasks : Tasks, optional
+        Of an open start.
 
     Returns
     -------
     partition : Partition
         `criterion` is that of the centres before the last step.
     """
-    while partition.n_iter < max_iter:
+    while partition.n_iter < max_iter and not tasks.stopped:
         before = partition.criterion
         partition.n_iter += 1
+        tasks.iteration_begins()
         sums, criterion = _step(partition, fuzziness)
         sums = partition.reduce(sums)
         # Where the rows cancel, or their powers vanish, the centre stays.
@@ -74,6 +82,7 @@ def converge_fuzzy(
         sums[lost] = partition.centers.unit()[lost]
         partition.centers = partition.matrix.centers_type(sums)
         partition.criterion = float(partition.reduce(criterion))
+        tasks.iteration_ends(partition)
         if before - partition.criterion <= tol * partition.criterion:
             break
     return partition

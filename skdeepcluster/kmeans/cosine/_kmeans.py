@@ -18,6 +18,7 @@ from skdeepcluster.kmeans.cosine._fuzzy import converge_fuzzy, fuzzy_criterion
 from skdeepcluster.kmeans.cosine._mini_batch import MiniBatch, random_batches
 from skdeepcluster.kmeans.cosine._partition import Assign, Partition, lloyd_step
 from skdeepcluster.kmeans.matrices import Centers, Matrix
+from skdeepcluster.utils._tasks import UNWATCHED, Tasks
 
 _LOGGER = logging.getLogger("skdeepcluster")
 
@@ -64,6 +65,7 @@ def spherical_kmeans(
     algorithm: str = "auto",
     chain_length: int = 0,
     fuzziness: float = 1.0,
+    tasks: Tasks = UNWATCHED,
 ) -> Partition:
     """Run spherical k-means from several starts; returns the best partition.
 
@@ -85,6 +87,7 @@ def spherical_kmeans(
         searches none.
     fuzziness : float, default=1.0
         Exponent of the memberships; above 1 a row belongs to all clusters.
+    tasks : Tasks, optional
 
     Returns
     -------
@@ -92,18 +95,22 @@ def spherical_kmeans(
     """
 
     def run(number: int) -> Partition:
+        tasks.start_begins()
         found = Partition(matrix, weight, start())
         if fuzziness > 1:
-            converge_fuzzy(found, fuzziness, max_iter, tol)
+            converge_fuzzy(found, fuzziness, max_iter, tol, tasks)
         else:
             name = choose_algorithm(algorithm, matrix, len(found.centers))
             assign = _assignment(name, matrix, weight)
-            local_search(found, assign, chain_length, max_iter, tol)
+            local_search(found, assign, chain_length, max_iter, tol, tasks)
+        tasks.start_ends()
         _log_start(number, found)
         return found
 
     best = run(0)
     for number in range(1, n_init):
+        if tasks.stopped:
+            break
         found = run(number)
         if found.criterion < best.criterion * (1 - _SAME_CRITERION):
             best = found
@@ -140,6 +147,7 @@ def mini_batch_kmeans(
     tol: float,
     generator: torch.Generator,
     run_rows: int = 1,
+    tasks: Tasks = UNWATCHED,
 ) -> tuple[MiniBatch, int]:
     """Run spherical k-means in mini-batches.
 
@@ -160,6 +168,7 @@ def mini_batch_kmeans(
         Shuffles the rows.
     run_rows : int, default=1
         Neighbouring rows that are read together.
+    tasks : Tasks, optional
 
     Returns
     -------
@@ -170,8 +179,10 @@ def mini_batch_kmeans(
     usable = ((weight > 0) & (matrix.norms > 0)).nonzero().squeeze(1)
     before = torch.inf
     n_iter = 0
-    while n_iter < max_iter:
+    tasks.start_begins()
+    while n_iter < max_iter and not tasks.stopped:
         n_iter += 1
+        tasks.iteration_begins()
         criterion = 0.0
         for batch in random_batches(len(usable), batch_size, generator, run_rows):
             index = usable[batch]
@@ -179,9 +190,11 @@ def mini_batch_kmeans(
             if n_iter == 1:
                 state.revive(matrix, index, weight[index])
         _LOGGER.info("pass %d: criterion %.6g", n_iter, criterion)
+        tasks.iteration_ends(state)
         if before - criterion <= max(tol, _LEAST_GAIN) * criterion:
             break
         before = criterion
+    tasks.start_ends()
     return state, n_iter
 
 

@@ -24,6 +24,7 @@ from skdeepcluster.kmeans.cosine._assignment import (
 from skdeepcluster.kmeans.cosine._seeding import NARROW, SAME_DIRECTION
 from skdeepcluster.kmeans.matrices import Centers, Matrix, cancelled
 from skdeepcluster.utils._reduce import Reduce, identity
+from skdeepcluster.utils._tasks import UNWATCHED, Tasks
 
 # Of more changed rows all sums are taken anew: that reads the rows in order.
 _FEW_CHANGED = 0.25
@@ -186,12 +187,16 @@ def lloyd_step(matrix: Matrix) -> Assign:
 
 
 def converge(
-    partition: Partition, assign: Assign, max_iter: int, tol: float
+    partition: Partition,
+    assign: Assign,
+    max_iter: int,
+    tol: float,
+    tasks: Tasks = UNWATCHED,
 ) -> Partition:
     """Run spherical k-means to its fixed point.
 
-    It ends when no label changes, or when the criterion falls by at most `tol` times
-    its value.
+    It ends when no label changes, when the criterion falls by at most `tol` times its
+    value, or when a callback asks for it.
 
     Parameters
     ----------
@@ -201,15 +206,19 @@ def converge(
     max_iter : int
         Most steps, those that `partition` has had counted.
     tol : float
+    tasks : Tasks, optional
+        Of an open start.
 
     Returns
     -------
     partition : Partition
     """
-    while partition.n_iter < max_iter:
+    while partition.n_iter < max_iter and not tasks.stopped:
         before = partition.criterion
         partition.n_iter += 1
+        tasks.iteration_begins()
         n_changed = partition.relabel(*assign(partition.centers))
+        tasks.iteration_ends(partition)
         if not n_changed or before - partition.criterion <= tol * partition.criterion:
             break
     return partition

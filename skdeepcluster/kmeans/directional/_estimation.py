@@ -23,6 +23,7 @@ from skdeepcluster.kmeans.directional._mixture import (
     posterior,
 )
 from skdeepcluster.kmeans.matrices import UnitBlocks
+from skdeepcluster.utils._tasks import UNWATCHED, Tasks
 
 _LOGGER = logging.getLogger("skdeepcluster")
 
@@ -177,10 +178,12 @@ def expectation_maximisation(
     *,
     max_iter: int,
     tol: float,
+    tasks: Tasks = UNWATCHED,
 ) -> MixtureFit:
     """Run EM from given parameters.
 
-    It ends when the bound rises by at most `tol`; it never falls, but for rounding.
+    It ends when the bound rises by at most `tol`, or when a callback asks for it; the
+    bound never falls, but for rounding.
 
     Parameters
     ----------
@@ -191,6 +194,8 @@ def expectation_maximisation(
     max_iter : int
         Most M-steps.
     tol : float
+    tasks : Tasks, optional
+        Of an open start.
 
     Returns
     -------
@@ -198,13 +203,15 @@ def expectation_maximisation(
     """
     found = expect(data, weight, parameters, model.hard)
     for n_iter in range(1, max_iter + 1):
+        tasks.iteration_begins()
         moved = maximise(found, parameters, model)
         following = expect(data, weight, moved, model.hard)
         _LOGGER.debug("iteration %d: log-likelihood %.9g", n_iter, following.bound)
         rise = following.bound - found.bound
         parameters, found = moved, following
-        if rise <= tol:
-            return MixtureFit(parameters, found.bound, n_iter, True)
+        stops = tasks.iteration_ends(parameters)
+        if stops or rise <= tol:
+            return MixtureFit(parameters, found.bound, n_iter, rise <= tol)
     return MixtureFit(parameters, found.bound, max_iter, False)
 
 
@@ -217,6 +224,7 @@ def fit_mixture(
     n_init: int,
     max_iter: int,
     tol: float,
+    tasks: Tasks = UNWATCHED,
 ) -> MixtureFit:
     """Run EM from several starts; returns the likeliest mixture.
 
@@ -230,6 +238,7 @@ def fit_mixture(
     n_init : int
     max_iter : int
     tol : float
+    tasks : Tasks, optional
 
     Returns
     -------
@@ -237,9 +246,10 @@ def fit_mixture(
     """
     best: MixtureFit | None = None
     for number in range(n_init):
+        tasks.start_begins()
         parameters = start_from(data, weight, start(), model)
         found = expectation_maximisation(
-            data, weight, parameters, model, max_iter=max_iter, tol=tol
+            data, weight, parameters, model, max_iter=max_iter, tol=tol, tasks=tasks
         )
         _LOGGER.info(
             "start %d: mean log-likelihood %.6g after %d iterations",
@@ -249,6 +259,8 @@ def fit_mixture(
         )
         if best is None or found.bound > best.bound + _SAME_LIKELIHOOD:
             best = found
+        if tasks.start_ends():
+            break
     if best is None:
         raise ValueError(f"n_init={n_init} should be >= 1.")
     return best

@@ -105,6 +105,10 @@ class EuclideanPartition(MeanPartition):
             return SparseRowVisitor(rows, self.centers, index, masses)
         return DenseRowVisitor(rows, self.centers, index, masses)
 
+    def state(self) -> Tensor:
+        """The centres."""
+        return self.centers
+
     def _own_distances(self, labels: Tensor) -> Tensor:
         return self.points.rows.own_distances(self.centers, labels)
 

@@ -11,6 +11,7 @@ from skdeepcluster.kmeans.means._euclidean import EuclideanPartition, EuclideanP
 from skdeepcluster.kmeans.means._hartigan import hartigan
 from skdeepcluster.kmeans.means._palm import palm
 from skdeepcluster.kmeans.means._partition import best_start, converge
+from skdeepcluster.utils._tasks import UNWATCHED, Tasks
 
 SOLVERS = ("lloyd", "hartigan", "palm")
 
@@ -26,6 +27,7 @@ def factorize(
     penalty: float = 0.5,
     penalty_growth: float = 1.03,
     dtype: torch.dtype = torch.float64,
+    tasks: Tasks = UNWATCHED,
 ) -> EuclideanPartition:
     """Run k-means from several starts; returns the best partition.
 
@@ -45,6 +47,7 @@ def factorize(
         Of `palm`.
     dtype : torch.dtype, default=torch.float64
         Of `palm`.
+    tasks : Tasks, optional
 
     Returns
     -------
@@ -61,9 +64,10 @@ def factorize(
                 max_iter=max_iter,
                 tol=tol,
                 dtype=dtype,
+                tasks=tasks,
             )
         found = EuclideanPartition(points, start())
-        (hartigan if solver == "hartigan" else converge)(found, max_iter, tol)
+        (hartigan if solver == "hartigan" else converge)(found, max_iter, tol, tasks)
         return found
 
-    return best_start(run, n_init)
+    return best_start(run, n_init, tasks)

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from skdeepcluster.kmeans.means._partition import MeanPartition, Visitor, converge
+from skdeepcluster.utils._tasks import UNWATCHED, Tasks
 
 # Points that are visited in one go: those that gain by a move now, and as many times
 # more, which may gain once those have moved.
@@ -33,7 +34,9 @@ _MOST_VISITED = 4096
 _WORTH_A_ROUND = 0.1
 
 
-def hartigan(partition: MeanPartition, max_iter: int, tol: float) -> None:
+def hartigan(
+    partition: MeanPartition, max_iter: int, tol: float, tasks: Tasks = UNWATCHED
+) -> None:
     """Alternate Lloyd's iteration and single moves until neither lowers the criterion.
 
     It is never worse than what `converge` alone makes of the same start.
@@ -47,11 +50,15 @@ def hartigan(partition: MeanPartition, max_iter: int, tol: float) -> None:
         of single moves are not.
     tol : float
         Of Lloyd's iteration and of the moves, relative to the criterion.
+    tasks : Tasks, optional
+        Of an open start.
     """
-    converge(partition, max_iter, tol)
+    converge(partition, max_iter, tol, tasks)
     # Moves are followed by a step at least: labels belong to the means.
-    while partition.n_iter < max_iter and improve(partition, tol):
-        converge(partition, max_iter, tol)
+    while partition.n_iter < max_iter and not tasks.stopped:
+        if not improve(partition, tol):
+            break
+        converge(partition, max_iter, tol, tasks)
 
 
 def improve(partition: MeanPartition, tol: float) -> bool:

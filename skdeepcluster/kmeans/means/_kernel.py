@@ -19,6 +19,7 @@ from torch import Tensor
 from skdeepcluster.kmeans._rows import fixed_order_sum
 from skdeepcluster.kmeans.means._hartigan import hartigan
 from skdeepcluster.kmeans.means._partition import MeanPartition, best_start, converge
+from skdeepcluster.utils._tasks import UNWATCHED, Tasks
 
 KERNEL_SOLVERS = ("lloyd", "hartigan")
 
@@ -108,6 +109,10 @@ class KernelPartition(MeanPartition):
         """Means that follow the points `index`, (m,)."""
         return KernelVisitor(self, index, masses)
 
+    def state(self) -> tuple[Tensor, Tensor]:
+        """Labels and squared norms, which determine the means."""
+        return self.labels, self.norms
+
     def _own_distances(self, labels: Tensor) -> Tensor:
         return self._distances(0.0).gather(0, labels[None])[0]
 
@@ -173,6 +178,7 @@ def kernel_kmeans(
     n_init: int = 1,
     max_iter: int = 300,
     tol: float = 1e-8,
+    tasks: Tasks = UNWATCHED,
 ) -> KernelPartition:
     """Run kernel k-means from several starts; returns the best partition.
 
@@ -189,6 +195,7 @@ def kernel_kmeans(
         Most steps of one start.
     tol : float, default=1e-8
         A start ends when the criterion falls by less, relatively.
+    tasks : Tasks, optional
 
     Returns
     -------
@@ -198,7 +205,7 @@ def kernel_kmeans(
     def run() -> KernelPartition:
         found = KernelPartition(points, n_clusters)
         found.relabel(start().to(points.device))
-        (hartigan if solver == "hartigan" else converge)(found, max_iter, tol)
+        (hartigan if solver == "hartigan" else converge)(found, max_iter, tol, tasks)
         return found
 
-    return best_start(run, n_init)
+    return best_start(run, n_init, tasks)

@@ -19,6 +19,7 @@ from torch import Tensor
 from skdeepcluster.kmeans.means._euclidean import EuclideanPartition, EuclideanPoints
 from skdeepcluster.kmeans.means._euclidean_rows import Frame
 from skdeepcluster.kmeans.means._partition import converge
+from skdeepcluster.utils._tasks import UNWATCHED, Tasks
 
 # Weight of the step before in that of the centres, relative to the mean mass.
 _DAMPING = 1e-3
@@ -118,6 +119,7 @@ def palm(
     max_iter: int,
     tol: float,
     dtype: torch.dtype = torch.float64,
+    tasks: Tasks = UNWATCHED,
 ) -> EuclideanPartition:
     """Find a partition by way of relaxed memberships.
 
@@ -143,24 +145,33 @@ def palm(
         Of Lloyd's iteration.
     dtype : torch.dtype, default=torch.float64
         Arithmetic of the products of dense rows.
+    tasks : Tasks, optional
+        Of an open start. One that stops during the relaxation takes the largest
+        memberships of then.
 
     Returns
     -------
     partition : EuclideanPartition
     """
     partition = EuclideanPartition(points, centers)
-    converge(partition, 1, tol)
+    converge(partition, 1, tol, tasks)
     state = Relaxation(points, partition.centers, dtype)
     threshold = max(penalty * state.holding_penalty(), _LEAST_PENALTY)
-    while partition.n_iter < max_iter and (partition.n_iter == 1 or state.gap() > 0):
+    while (
+        partition.n_iter < max_iter
+        and not tasks.stopped
+        and (partition.n_iter == 1 or state.gap() > 0)
+    ):
+        tasks.iteration_begins()
         state.step(threshold)
         threshold *= penalty_growth
         partition.n_iter += 1
         partition.history.append(state.objective)
+        tasks.iteration_ends(state.raw_centers)
     partition.binary_gap = state.gap()
     partition.relabel(state.y.argmax(1))
     partition.history.append(partition.criterion)
-    converge(partition, max_iter, tol)
+    converge(partition, max_iter, tol, tasks)
     return partition
 
 
@@ -197,6 +208,11 @@ class Relaxation:
         self.y.scatter_(1, labels[:, None], 1.0)
         self.centers = (centers.to(points.device) - points.mean) / self.frame.unit
         self.objective = torch.inf
+
+    @property
+    def raw_centers(self) -> Tensor:
+        """Centres among the rows as they are, (k, d)."""
+        return self.centers * self.frame.unit + self.points.mean
 
     def gap(self) -> float:
         """How far memberships are from 0 and 1, at most."""

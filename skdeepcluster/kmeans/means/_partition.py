@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from skdeepcluster.kmeans._rows import CANCELLED, fixed_order_sum
+from skdeepcluster.utils._tasks import UNWATCHED, Tasks
 
 _LOGGER = logging.getLogger("skdeepcluster")
 
@@ -118,6 +119,10 @@ class MeanPartition(ABC):
     def _between(self) -> float:
         """What the means take from the scatter of the points to leave J."""
 
+    @abstractmethod
+    def state(self) -> Any:
+        """The means, as callbacks are told of them."""
+
     @property
     def rounding(self) -> float:
         """Changes of the criterion below may be rounding."""
@@ -178,11 +183,13 @@ class MeanPartition(ABC):
 _Partition = TypeVar("_Partition", bound=MeanPartition)
 
 
-def converge(partition: MeanPartition, max_iter: int, tol: float) -> None:
+def converge(
+    partition: MeanPartition, max_iter: int, tol: float, tasks: Tasks = UNWATCHED
+) -> None:
     """Run Lloyd's iteration to its fixed point.
 
-    It ends when no label changes, or when the criterion falls by at most `tol` times
-    its value.
+    It ends when no label changes, when the criterion falls by at most `tol` times its
+    value, or when a callback asks for it.
 
     Parameters
     ----------
@@ -191,18 +198,24 @@ def converge(partition: MeanPartition, max_iter: int, tol: float) -> None:
     max_iter : int
         Most steps, those that `partition` has had counted.
     tol : float
+    tasks : Tasks, optional
+        Of an open start.
     """
-    while partition.n_iter < max_iter:
+    while partition.n_iter < max_iter and not tasks.stopped:
         before = partition.criterion
         partition.n_iter += 1
+        tasks.iteration_begins()
         n_changed = partition.relabel(partition.nearest())
         partition.history.append(partition.criterion)
+        tasks.iteration_ends(partition.state())
         fall = before - partition.criterion
         if not n_changed or fall <= tol * abs(partition.criterion):
             break
 
 
-def best_start(run: Callable[[], _Partition], n_init: int) -> _Partition:
+def best_start(
+    run: Callable[[], _Partition], n_init: int, tasks: Tasks = UNWATCHED
+) -> _Partition:
     """Run several starts; returns the one of the lowest criterion, the first of equal.
 
     Parameters
@@ -210,6 +223,7 @@ def best_start(run: Callable[[], _Partition], n_init: int) -> _Partition:
     run : callable
         Gives the partition that the next start leads to.
     n_init : int
+    tasks : Tasks, optional
 
     Returns
     -------
@@ -217,6 +231,7 @@ def best_start(run: Callable[[], _Partition], n_init: int) -> _Partition:
     """
     best: _Partition | None = None
     for number in range(n_init):
+        tasks.start_begins()
         found = run()
         _LOGGER.info(
             "start %d: criterion %.6g after %d iterations",
@@ -227,6 +242,8 @@ def best_start(run: Callable[[], _Partition], n_init: int) -> _Partition:
         margin = _SAME_CRITERION * abs(best.criterion) if best else 0.0
         if best is None or found.criterion < best.criterion - margin:
             best = found
+        if tasks.start_ends():
+            break
     if best is None:
         raise ValueError(f"n_init={n_init} should be >= 1.")
     return best
