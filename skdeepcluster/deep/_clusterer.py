@@ -25,6 +25,7 @@ from skdeepcluster.deep._training_rows import TrainingRows
 from skdeepcluster.deep._warm_start import LastFit
 from skdeepcluster.engine import group_of, part_of
 from skdeepcluster.metrics._partition import score_partition
+from skdeepcluster.utils._distinct import too_few_distinct
 from skdeepcluster.utils._group import ALONE
 from skdeepcluster.utils._sklearn import (
     HasMethods,
@@ -131,7 +132,29 @@ class BaseDeepClusterer(
         self.cluster_centers_ = self.cluster_centers_[order].astype(rows.X.dtype)
         self.labels_ = np.argsort(order)[labels].astype(np.int32)
         self._cluster_weights = self._count(*rows.weighed(self.labels_), rows)
-        _warn_of_collapse(counts[order])
+        self._warn_of_collapse(counts[order], np.unique(initial), rows)
+
+    def _warn_of_collapse(self, counts, initial, rows):
+        """Say that clusters are empty, and why, as far as that is known."""
+        alive, k = int(np.count_nonzero(counts)), len(counts)
+        if alive == k:
+            return
+        cause = too_few_distinct(rows.X, k)
+        if not all(rows.group.each(cause is not None)):
+            cause = None
+        if cause is None and len(initial) < k:
+            cause = f"Already the start had {len(initial)}: try another init."
+        elif cause is None:
+            cause = (
+                f"The others of the {k} that the start had have died in training: try "
+                "a smaller learning_rate, fewer epochs (max_iter) or another "
+                "random_state."
+            )
+        warn_user(
+            f"Number of distinct clusters ({alive}) found smaller than n_clusters "
+            f"({k}). {cause} Rows per cluster: {counts.tolist()}.",
+            ConvergenceWarning,
+        )
 
     def _count(self, labels, weight, rows):
         """Rows of each cluster, or their weights, in all processes."""
@@ -278,14 +301,3 @@ def _answers(objective):
         return torch.where(answered, labels.to(q), torch.nan)
 
     return likeliest
-
-
-def _warn_of_collapse(counts):
-    alive = int(np.count_nonzero(counts))
-    if alive < len(counts):
-        warn_user(
-            f"Number of distinct clusters ({alive}) found smaller than n_clusters "
-            f"({len(counts)}). Possibly due to duplicate points in X, or clusters died "
-            f"in training. Rows per cluster: {counts.tolist()}.",
-            ConvergenceWarning,
-        )

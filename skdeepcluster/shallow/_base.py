@@ -21,6 +21,7 @@ from skdeepcluster.engine import (
 )
 from skdeepcluster.kmeans import as_matrix
 from skdeepcluster.kmeans.matrices import ShardedMatrix
+from skdeepcluster.utils._distinct import too_few_distinct
 from skdeepcluster.utils._forms import plain_rows
 from skdeepcluster.utils._group import ALONE
 from skdeepcluster.utils._input import (
@@ -48,8 +49,8 @@ class BaseShallowEstimator(CallbackSupportMixin, BaseEstimator):
 
     # Name of the parameter that says how many clusters there are.
     _groups = "n_clusters"
-    # What leaves a cluster without rows.
-    _indistinct = "duplicate rows of X"
+    # Whether rows of one direction count as equal.
+    _by_direction = False
     _dtypes: tuple = (np.float64, np.float32)
     # Whether rows of a store are read block by block, rather than at once.
     _reads_stored = False
@@ -103,15 +104,23 @@ class BaseShallowEstimator(CallbackSupportMixin, BaseEstimator):
                 f"{self._groups}={n_groups}, got {n_heavy}."
             )
 
-    def _warn_of_empty(self, counts):
-        found = int(np.count_nonzero(counts))
-        if found < len(counts):
+    def _warn_of_empty(self, counts, X):
+        """Say that clusters are empty, and why, as far as that is known."""
+        found, wanted = int(np.count_nonzero(counts)), len(counts)
+        if found < wanted:
+            cause = too_few_distinct(X, wanted, self._by_direction)
             warn_user(
                 f"Number of distinct clusters ({found}) found smaller than "
-                f"{self._groups} ({len(counts)}). Possibly due to "
-                f"{self._indistinct}.",
+                f"{self._groups} ({wanted}). {cause or self._cause_of_empty()}",
                 ConvergenceWarning,
             )
+
+    def _cause_of_empty(self):
+        """Why clusters may be empty although enough rows differ."""
+        return (
+            "Enough rows of X differ: the other clusters have lost theirs in the "
+            "iterations. More starts (n_init), or another init, may keep them."
+        )
 
     def _validate_weight(self, sample_weight, X):
         weight = checked_weight(sample_weight, X)
@@ -160,7 +169,7 @@ class BaseDirectionalEstimator(BaseShallowEstimator):
     account where sums and products are formed.
     """
 
-    _indistinct = "rows of X with the same direction"
+    _by_direction = True
     _dtypes = (np.float64, np.float32, np.float16)
     _reads_stored = True
 

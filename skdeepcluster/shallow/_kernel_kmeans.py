@@ -266,4 +266,4 @@ class KernelKMeans(KernelMeans):
         self.objective_history_ = found.history
         self.n_iter_ = found.n_iter
         self._n_features_out = self.n_clusters
-        self._warn_of_empty(counts)
+        self._warn_of_empty(counts, X)

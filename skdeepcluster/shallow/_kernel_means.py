@@ -94,6 +94,13 @@ class KernelMeans(HardClusterer):
             parts = means.data, np.flatnonzero(keep)[means.indices], means.indptr
             self.dual_coef_ = sp.csr_matrix(parts, shape=(len(self._norms), len(keep)))
 
+    def _cause_of_empty(self):
+        return (
+            f"Enough rows of X differ, but kernel={self.kernel!r} may hardly tell them "
+            "apart, or clusters have lost their rows in the iterations. More starts "
+            "(n_init), or another init, may keep them."
+        )
+
     def _fitted_attributes(self, X, weight, keep, state):
         """Those of a model that stops after an iteration, for callbacks."""
         labels, norms = (part.cpu().numpy() for part in state)

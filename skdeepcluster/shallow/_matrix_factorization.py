@@ -243,7 +243,7 @@ class MatrixFactorizationKMeans(CentroidFactors):
         self.objective_history_ = found.history
         self.binary_gap_ = found.binary_gap
         self.n_iter_ = found.n_iter
-        self._warn_of_empty(counts)
+        self._warn_of_empty(counts, X)
 
     def _set_centers(self, centers, X):
         self.cluster_centers_ = np.asarray(centers).astype(answer_dtype(X))

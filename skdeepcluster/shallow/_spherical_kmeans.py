@@ -275,7 +275,24 @@ class SphericalKMeans(MiniBatchMixin, CosineClusterer):
         self._set_centers(self.cluster_centers_[order], dtype)
         self._summarise(rows, labels, found)
         self.labels_ = self._given_labels(rows, labels, group)
-        self._warn_of_empty(counts)
+        self._warn_of_empty(counts, rows.X)
+
+    def _cause_of_empty(self):
+        if self.fuzziness > 1:
+            return (
+                "Enough directions differ, but centres are in one place: try a smaller "
+                f"fuzziness than {self.fuzziness}, or another init."
+            )
+        if self.batch_size is not None:
+            return (
+                "Enough directions differ: no row was nearest to the other centres "
+                "after the last mini-batch. Try a larger batch_size than "
+                f"{self.batch_size}."
+            )
+        return (
+            f"{super()._cause_of_empty()} Where all rows have nearly one direction, as "
+            "far from the origin, centre X first."
+        )
 
     def _given_labels(self, rows, labels, group):
         """Labels of the rows that came, from those of the rows with a weight."""

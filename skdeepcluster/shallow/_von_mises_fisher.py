@@ -10,7 +10,11 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skdeepcluster.engine import RandomStreams, verbosity
 from skdeepcluster.kmeans import spherical_kmeans
-from skdeepcluster.kmeans.directional import MixtureModel, fit_mixture
+from skdeepcluster.kmeans.directional import (
+    MAX_CONCENTRATION,
+    MixtureModel,
+    fit_mixture,
+)
 from skdeepcluster.kmeans.matrices import unit_blocks
 from skdeepcluster.shallow._base import BaseDirectionalEstimator
 from skdeepcluster.shallow._directional_mixture import DirectionalMixture
@@ -97,9 +101,12 @@ class VonMisesFisherMixture(DirectionalMixture):
     -----
     A component whose rows all have the same direction would have an infinite
     concentration and likelihood. Concentrations are limited to 1e8, which keeps all
-    results finite, but such a solution says little; `tied_concentration` avoids it
-    unless every component is like that. A component that loses its rows keeps its
-    direction and concentration, with a weight of 0 unless `equal_weights` is set.
+    results finite, but such a solution says little, and is warned of;
+    `tied_concentration` avoids it unless every component is like that. At the limit,
+    directions less than about 1e-4 rad apart are not told apart: rows far from the
+    origin are to be centred first, or clustered by :class:`SphericalKMeans`. A
+    component that loses its rows keeps its direction and concentration, with a weight
+    of 0 unless `equal_weights` is set.
 
     The attributes are float64 whatever X: in many dimensions single digits of the
     logarithm of a density are beyond float32.
@@ -248,7 +255,29 @@ class VonMisesFisherMixture(DirectionalMixture):
         self.converged_ = found.converged
         if not found.converged and not stopped:
             self._warn_of_limit()
-        self._warn_of_empty(counts)
+        self._warn_of_empty(counts, rows.X)
+        if counts.all() and self._narrowness():
+            warn_user(self._narrowness(), ConvergenceWarning)
+
+    def _cause_of_empty(self):
+        return self._narrowness() or (
+            "Enough directions differ: the other components are nowhere the most "
+            "likely. More starts (n_init), or another init, may separate them."
+        )
+
+    def _narrowness(self):
+        """What to say where components have come to the limit of the concentration."""
+        narrow = (self.concentrations_ >= MAX_CONCENTRATION) & (self.weights_ > 0)
+        if not narrow.any():
+            return None
+        return (
+            f"{np.count_nonzero(narrow)} of {self.n_components} components are at the "
+            f"limit of the concentration, {MAX_CONCENTRATION:.0e}: their rows have "
+            "nearly one direction, and directions less than about 1e-4 rad apart are "
+            "not told apart. Rows far from the origin have such directions: centre X "
+            "first, for instance with StandardScaler(with_std=False). For repeated "
+            "rows use tied_concentration=True."
+        )
 
     def _label(self, X, matrix=None):
         return self._infer(X, matrix)[0].argmax(axis=1).astype(np.int32)

@@ -1,5 +1,6 @@
 """Von Mises-Fisher distributions and their mixtures."""
 
+from skdeepcluster.kmeans.directional._concentration import MAX_CONCENTRATION
 from skdeepcluster.kmeans.directional._estimation import MixtureModel, fit_mixture
 from skdeepcluster.kmeans.directional._mixture import (
     VonMisesFisherParameters,
@@ -8,6 +9,7 @@ from skdeepcluster.kmeans.directional._mixture import (
 from skdeepcluster.kmeans.directional._sampling import sample_von_mises_fisher
 
 __all__ = [
+    "MAX_CONCENTRATION",
     "MixtureModel",
     "fit_mixture",
     "VonMisesFisherParameters",

@@ -27,7 +27,8 @@ import numpy as np
 from numpy.polynomial.polynomial import polyval
 from scipy.special import gammaln
 
-# Larger ones are not given: the directions of such rows differ by rounding.
+# Larger ones are not given. The formulas below hold far beyond; but cosines and lengths
+# of means, as they are summed, have lost the digits that tell such directions apart.
 MAX_CONCENTRATION = 1e8
 
 _SERIES_RADIUS = 50.0
