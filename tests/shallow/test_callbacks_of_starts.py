@@ -23,7 +23,7 @@ WATCHED = [
     SphericalKMeans(4, batch_size=8, max_iter=5),
     SphericalKMeans(4, fuzziness=1.5),
     SphericalKMeans(4, local_search=5, n_init=2, init="random"),
-    VonMisesFisherMixture(4, n_init=2, init="random", tol=1e-6, max_iter=500),
+    VonMisesFisherMixture(3, n_init=2, init="k-means++", tol=1e-7, max_iter=500),
     MatrixFactorizationKMeans(4, n_init=2, init="random"),
     MatrixFactorizationKMeans(4, solver="hartigan", init="random", n_init=2),
     MatrixFactorizationKMeans(4, solver="palm", n_init=1),
