@@ -7,11 +7,11 @@ import scipy.sparse as sp
 import torch
 
 from skdeepcluster.metrics._internal import neighborhood_score
-from skdeepcluster.metrics._sampling import sampled, scaled
+from skdeepcluster.metrics._sampling import sample_rows, sampled, scaled
 from skdeepcluster.utils._group import ALONE, Shard
 from skdeepcluster.utils._input import checked_weight
 
-_SAMPLE_SIZE = 2000
+_SAMPLE_SIZE = 2000  # as of `sample_rows`
 
 
 def score_partition(X, label, group=ALONE, metric="euclidean", sample_weight=None):
@@ -38,7 +38,10 @@ def score_partition(X, label, group=ALONE, metric="euclidean", sample_weight=Non
     """
     shard = Shard(X.shape[0], group)
     copies = _copies_of_all(sample_weight, X, group)
-    rows, copies = sampled(copies, shard.total, _SAMPLE_SIZE, 0)
+    if copies is None:
+        rows = sample_rows(shard.total)
+    else:
+        rows, copies = sampled(copies, shard.total, _SAMPLE_SIZE, 0)
     with group.together():
         own = X[rows[(rows >= shard.start) & (rows < shard.stop)] - shard.start]
         labels = label(own) if own.shape[0] else np.empty(0, np.int32)

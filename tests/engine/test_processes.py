@@ -45,6 +45,7 @@ def test_two_processes_find_what_one_finds(results, name, shard):
         np.testing.assert_allclose(found["centers"], expected["centers"], **CLOSE)
         assert found["n_iter"] == expected["n_iter"]
         assert found.get("score") == expected.get("score")
+        assert found.get("weighted score") == expected.get("weighted score")
         assert found["history"].keys() == expected["history"].keys()
         for phase, history in expected["history"].items():
             assert found["history"][phase].keys() == history.keys()

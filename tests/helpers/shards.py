@@ -106,6 +106,7 @@ def fit(name, rank=None, shard=None):
     found = answers(model, rows)
     if hasattr(model, "labels_"):
         found["score"] = model.score(rows[part])
+        found["weighted score"] = model.score(rows[part], None, WEIGHT[part])
     return found
 
 
