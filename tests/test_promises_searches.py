@@ -93,6 +93,7 @@ def test_weights_of_a_score_are_checked(estimator, weight):
 
 
 @pytest.mark.filterwarnings("ignore:Number of distinct clusters")
+@pytest.mark.filterwarnings("ignore:.* components are at the limit")
 @pytest.mark.parametrize("estimator", SEARCHED, ids=lambda e: type(e).__name__)
 def test_a_weighted_search_picks_what_one_on_repeated_rows_picks(estimator, routing):
     weighted = asks_for_weights(search_over(estimator, np.arange(len(ROWS))))
