@@ -1,11 +1,14 @@
 """Every estimator: any form, type and scale of the data."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
 import torch
 from estimators import (
+    CLASSIFIERS,
     DEEP,
     MEANS,
     MIXTURES,
@@ -264,6 +267,21 @@ def test_constant_features(estimator):
     if hasattr(model, "inverse_transform"):
         decoded = model.inverse_transform(model.transform(data))
         assert np.isfinite(decoded).all()
+
+
+@each_network
+def test_constant_rows_are_one_cluster(estimator):
+    """However large they are, and however their mean is rounded."""
+    weight = np.random.RandomState(0).uniform(0.1, 1, 32)
+    cases = [(np.full((100, 3), 1e9 + 0.1), None), (np.full((32, 17), 7.3e12), weight)]
+    for rows, sample_weight in cases:
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            model = fresh(estimator).fit(rows, sample_weight=sample_weight)
+        words = [str(warning.message) for warning in seen]
+        assert len(words) == (0 if estimator in CLASSIFIERS else 1), words
+        assert all("distinct clusters (1)" in message for message in words)
+        assert len(set(model.predict(rows))) == 1
 
 
 @pytest.mark.parametrize("factor", [1e-6, 1e6, 1e30])

@@ -183,7 +183,8 @@ class BaseDeepEstimator(
             streams,
             self._default_embedding_size(),
         )
-        return Scaling.fit(X, rows.own_weight, rows.group), network
+        names = getattr(self, "feature_names_in_", None)
+        return Scaling.fit(X, rows.own_weight, rows.group, names), network
 
     def _default_embedding_size(self):
         """Size of the embedding where neither user nor architecture has one."""

@@ -39,13 +39,14 @@ from skdeepcluster.engine._pretraining import PRETRAININGS, Pretraining
 from skdeepcluster.engine._progress import set_dropout_generator
 from skdeepcluster.engine._random import RandomStreams
 from skdeepcluster.engine._rows import Rows, SparseRows, StreamedRows
-from skdeepcluster.engine._scaling import DataScaleWarning, Scaling
+from skdeepcluster.engine._scaling import Scaling
 from skdeepcluster.engine._shards import (
     check_agreement,
     copy_from_first,
     part_of,
 )
 from skdeepcluster.engine._trainer import Trainer
+from skdeepcluster.engine._units import DataScaleWarning
 
 __all__ = [
     "OPTIMIZERS",

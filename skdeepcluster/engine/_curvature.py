@@ -179,7 +179,7 @@ class _SparseSample:
 
     def __init__(self, x: SparseRows, every: slice, weight: Tensor | None) -> None:
         self.sparse = x.uncentred(every).astype(np.float64)
-        self.shift = x.shift.cpu().double().numpy()
+        self.shift = x.shift_of_uncentred.cpu().double().numpy()
         n_rows = self.sparse.shape[0]
         self.weight = np.ones(n_rows) if weight is None else weight.numpy()
 

@@ -85,9 +85,23 @@ class SparseRows:
         return self._dense(self.X[index.cpu().numpy()])
 
     def uncentred(self, rows: slice | None = None) -> sp.csr_array:
-        """All or some rows, scaled but not shifted, so that zeros stay zeros."""
+        """All or some rows, scaled but not shifted, so that zeros stay zeros.
+
+        Constant columns are zeros, too: all rows have the same there, and however large
+        it is, `shift_of_uncentred` takes it away.
+        """
         X = self.X if rows is None else self.X[rows]
-        return X / self.scaling.factor
+        X = X / self.scaling.factor
+        constant = self.scaling.constant
+        if constant.any():
+            X.data[constant[X.indices]] = 0.0
+        return X
+
+    @property
+    def shift_of_uncentred(self) -> Tensor:
+        """What is to be added to `uncentred` rows, (n_features,)."""
+        constant = torch.from_numpy(self.scaling.constant).to(self.device)
+        return self.shift.masked_fill(constant, 0.0)
 
     def _dense(self, part: sp.csr_array) -> Tensor:
         values = self._scaled(part)

@@ -1,13 +1,18 @@
+import contextlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import torch
 
-from skdeepcluster.engine import Scaling
+from skdeepcluster.engine import DataScaleWarning, Scaling
 
 
 def data(n=60, d=4, dtype=np.float64, seed=0):
     rng = np.random.RandomState(seed)
-    X = rng.normal(size=(n, d)) * [1, 10, 0.1, 3] + [0, 100, -5, 2]
+    X = rng.normal(size=(n, d)) * [1, 10, 0.5, 3] + [0, 100, -5, 2]
     return X.astype(dtype)
 
 
@@ -40,13 +45,68 @@ def test_invert_undoes_apply():
     np.testing.assert_allclose(scaling.invert(scaling.apply(X, np.float64)), X)
 
 
-@pytest.mark.parametrize("value", [0.0, 3.0, 0.1, -1e6 / 3])
+@pytest.mark.parametrize("kind", [np.asarray, sp.csr_array])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_constant_data_are_only_centred(value, dtype):
-    X = np.full((7, 3), value, dtype)
+def test_constant_data_become_zeros(dtype, kind):
+    rng = np.random.RandomState(0)
+    for value in (0.0, 3.0, 0.1, -1e6 / 3, 1e9 + 0.1, 7.3e12, 1e-30, -1e-200):
+        for shape in ((7, 3), (32, 17), (5000, 2)):
+            X = np.full(shape, value, dtype)
+            for weight in (None, rng.uniform(0.1, 1, len(X))):
+                scaling = Scaling.fit(kind(X), weight)
+                assert scaling.factor == 1.0
+                assert not scaling.apply(X).any()
+                decoded = scaling.invert(np.zeros(shape))
+                np.testing.assert_array_equal(decoded, X.astype(float))
+
+
+def test_rounding_is_no_variation():
+    """One number, computed in several ways, beside columns that vary."""
+    rng = np.random.RandomState(0)
+    steps = 1 + rng.randint(-3, 4, size=(300, 2)) * np.finfo(float).eps
+    small = rng.normal(size=(300, 3)) * 1e-4
+    for value in (0.1, 2024.0, 1e9 + 0.1, -7.3e12):
+        noisy, exact = (
+            np.column_stack([part, small])
+            for part in (value * steps, np.full((300, 2), value))
+        )
+        found, expected = Scaling.fit(noisy), Scaling.fit(exact)
+        assert found.factor == expected.factor
+        assert not found.apply(noisy)[:, :2].any()
+        np.testing.assert_array_equal(found.apply(noisy), expected.apply(exact))
+        # Rows that differ by more keep their difference.
+        new = exact[:1] + [1e-3 * abs(value), 0, 0, 0, 0]
+        assert found.apply(new)[0, 0] == pytest.approx(1e-3 * abs(value) / found.factor)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sp.csr_array])
+def test_values_decide_and_not_their_dtype(kind):
+    """Seconds of an hour in float32, in steps of 128, are 29 values, not noise."""
+    rng = np.random.RandomState(0)
+    blobs = rng.normal(size=(300, 5)) + 4 * rng.randint(0, 3, size=(300, 1))
+    for seconds in (300, 3600, 86400):
+        X = np.column_stack([1.7e9 + seconds * rng.rand(300), blobs])
+        factors = []
+        for given in (X, X.astype(np.float32), X.astype(np.float32).astype(float)):
+            with pytest.warns(DataScaleWarning, match=r"^column 0 has 9\d"):
+                factors.append(Scaling.fit(kind(given)).factor)
+        assert factors[1] == factors[2]
+        assert factors[0] == pytest.approx(factors[1], rel=128 / seconds)
+
+
+def test_constant_columns_of_many_rows_with_rounded_means():
+    X = np.column_stack([np.full(100_000, 0.1), np.arange(100_000) % 2 * 1e-13])
     scaling = Scaling.fit(X)
-    assert scaling.factor == 1.0
-    np.testing.assert_allclose(scaling.apply(X), 0, atol=1e-6 * max(1, abs(value)))
+    assert scaling.factor == pytest.approx(5e-14 / np.sqrt(2))
+    assert not scaling.apply(X)[:, 0].any()
+
+
+@pytest.mark.parametrize("scale", [2.0**-900, 2.0**-500, 2.0**100])
+@pytest.mark.parametrize("kind", [np.asarray, sp.csr_array])
+def test_extreme_scales(scale, kind):
+    X = data()
+    found, expected = Scaling.fit(kind(X * scale)), Scaling.fit(kind(X))
+    np.testing.assert_array_equal(found.apply(X * scale), expected.apply(X))
 
 
 def test_small_variation_on_a_large_mean_is_kept():
@@ -95,13 +155,42 @@ def test_a_constant_column_does_not_scale_the_others(value, dtype, kind):
     assert np.abs(scaling.apply(X)).max() < 10
 
 
-def test_constant_sparse_rows_with_weights():
-    for seed in range(5):
-        weight = np.random.RandomState(seed).uniform(0.1, 1, 50)
-        X = np.full((50, 3), 0.1)
-        assert Scaling.fit(sp.csr_array(X), weight).factor == 1.0
+class OneOfTwo:
+    """A group of two threads that exchange what they have."""
+
+    size = 2
+
+    def __init__(self, rank, barrier, board):
+        self.rank, self.barrier, self.board = rank, barrier, board
+
+    def each(self, value):
+        self.barrier.wait()
+        self.board[self.rank] = value
+        self.barrier.wait()
+        return [self.board[0], self.board[1]]
+
+    def sum(self, part):
+        return sum(self.each(part))
+
+    def concat(self, rows):
+        return torch.cat(self.each(rows))
+
+    def together(self):
+        return contextlib.nullcontext()
 
 
-def test_rounding_of_constant_columns_is_not_a_dominant_column():
-    X = np.full((30, 3), (0.1, 1.0, 2.0))
-    assert Scaling.fit(X).factor == 1.0  # warnings are errors here
+@pytest.mark.parametrize("kind", [np.asarray, sp.csr_array])
+def test_processes_measure_as_one(kind):
+    """A column that is constant in each process, but not in both, is none."""
+    X = np.column_stack([data(), np.full(60, 1e9 + 0.1), np.repeat([2.0, 5.0], 30)])
+    X[3, 4] += 2e-7
+    barrier, board = threading.Barrier(2, timeout=30), {}
+    with ThreadPoolExecutor(2) as pool:
+        parts = [(kind(X[:30]), None, OneOfTwo(0, barrier, board))]
+        parts += [(kind(X[30:]), None, OneOfTwo(1, barrier, board))]
+        found = list(pool.map(lambda part: Scaling.fit(*part), parts))
+    expected = Scaling.fit(kind(X))
+    for scaling in found:
+        np.testing.assert_allclose(scaling.mean, expected.mean, rtol=1e-14)
+        assert scaling.factor == pytest.approx(expected.factor, rel=1e-12)
+        assert not scaling.apply(X)[:, 4].any()
