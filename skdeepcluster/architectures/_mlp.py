@@ -105,6 +105,22 @@ class MLPAutoencoder(Architecture):
         initialise(module, self.initialisation, generator)
         return module
 
+    def n_parameters(self, n_features: int, embedding_size: int) -> int:
+        """Number of weights and biases of what `build` returns.
+
+        Parameters
+        ----------
+        n_features : int
+        embedding_size : int
+
+        Returns
+        -------
+        n_parameters : int
+        """
+        sizes = (n_features, *self.hidden_layer_sizes, embedding_size)
+        pairs = list(zip(sizes, sizes[1:], strict=False))
+        return sum(2 * a * b + a + b for a, b in pairs)
+
     def _check_parameters(self) -> None:
         check_options(self, activation=[*ACTIVATIONS], initialisation=INITIALISATIONS)
         if not is_rate(self.dropout):

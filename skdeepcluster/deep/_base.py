@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 
 import torch
@@ -31,6 +32,7 @@ from skdeepcluster.engine import (
     build_network,
     cache_key,
     check_agreement,
+    check_room,
     copy_from_first,
     embedding_size_of,
     label_change,
@@ -182,9 +184,21 @@ class BaseDeepEstimator(
             self.embedding_size,
             streams,
             self._default_embedding_size(),
+            check=self._memory_check(rows),
         )
         names = getattr(self, "feature_names_in_", None)
         return Scaling.fit(X, rows.own_weight, rows.group, names), network
+
+    def _memory_check(self, rows):
+        """What refuses so many parameters as cannot be trained on this device."""
+        n_rows = -(-min(self.batch_size, rows.n_rows) // rows.group.size)
+        return partial(
+            check_room,
+            batch_shape=(n_rows, rows.X.shape[1]),
+            optimizers=(getattr(self, "pretrain_optimizer", "sgd"), self.optimizer),
+            compute=Compute.resolve(self.device, self.precision),
+            decodes=self._decodes,
+        )
 
     def _default_embedding_size(self):
         """Size of the embedding where neither user nor architecture has one."""

@@ -19,6 +19,7 @@ from skdeepcluster.engine._fingerprints import (
     parameters_in_words,
 )
 from skdeepcluster.engine._inference import blocks_of, map_blocks
+from skdeepcluster.engine._memory import check_room
 from skdeepcluster.engine._net import TrainingDivergedError
 from skdeepcluster.engine._network import (
     build_network,
@@ -75,6 +76,7 @@ __all__ = [
     "build_network",
     "cache_key",
     "check_agreement",
+    "check_room",
     "circumstances",
     "class_path",
     "copy_from_first",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ def build_network(
     embedding_size: int | None,
     streams: RandomStreams,
     default_size: int = DEFAULT_EMBEDDING_SIZE,
+    check: Callable[[int], None] | None = None,
 ) -> nn.Module:
     """Untrained network for `n_features` inputs.
 
@@ -40,6 +42,9 @@ def build_network(
     streams : RandomStreams
     default_size : int, default=10
         For architectures without a default of their own.
+    check : callable, optional
+        Called with the number of parameters: before there are any where the
+        architecture knows it from the shapes.
 
     Returns
     -------
@@ -51,14 +56,24 @@ def build_network(
             f"{architecture.__name__}(), not the class {architecture.__name__}."
         )
     if isinstance(architecture, nn.Module):
+        _check_size(architecture, check)
         network = copy.deepcopy(architecture)
     else:
         if architecture is None:
             architecture = MLPAutoencoder(hidden_layer_sizes)
         size = embedding_size or _own_size(architecture, n_features) or default_size
+        known = isinstance(architecture, MLPAutoencoder)
+        if check is not None and known:
+            check(architecture.n_parameters(n_features, size))
         network = _build(architecture, n_features, size, streams)
+        _check_size(network, None if known else check)
     _check_network(network, n_features, embedding_size)
     return network
+
+
+def _check_size(network: Any, check: Callable[[int], None] | None) -> None:
+    if check is not None and isinstance(network, nn.Module):
+        check(sum(p.numel() for p in network.parameters() if p.requires_grad))
 
 
 def _own_size(architecture: Any, n_features: int) -> int | None:
