@@ -22,6 +22,8 @@ _STABLE_RATE = 0.02
 # sees the sum over the image, which does not vanish where no direction stands out. On
 # images of white noise convolutions diverge from about a quarter of this on (measured).
 _CONVOLUTION_SHARE = 0.08
+# And elsewhere: the layers within a network are as steep whatever the data.
+_LEAST_SHARE = 0.01
 
 
 class DataCurvature:
@@ -83,7 +85,8 @@ class DataCurvature:
         curvature = self.largest_eigenvalue() / self.x.shape[1]
         if curvature < _FLAT:  # constant data, but for rounding
             return rate
-        curvature = max(curvature, self.least_share, self.heaviest_share())
+        shares = self.least_share, self.share_of_batches(), self.heaviest_share()
+        curvature = max(curvature, *shares)
         # Three digits: rounding of sums, which varies with the threads, does not show.
         return float(f"{rate / curvature:.3g}")
 
@@ -110,6 +113,13 @@ class DataCurvature:
             value = float(direction.norm())
         return value
 
+    def share_of_batches(self) -> float:
+        """What the first component of a batch has at least.
+
+        A batch of m rows has no more than m components, however many all rows have.
+        """
+        return 1 / max(1, min(self.batch_size or self.shard.total, self.shard.total))
+
     @torch.no_grad()
     def heaviest_share(self) -> float:
         r"""What the heaviest row makes of :math:`\lambda / D` in a batch that has it.
@@ -131,12 +141,12 @@ class DataCurvature:
 def least_share_of(network: nn.Module) -> float:
     """What the first component of the data counts at least for a network.
 
-    0 for one without convolutions; a module may say more by its `least_share`.
+    More for one with convolutions; a module may say more by its `least_share`.
     """
     modules = list(network.modules())
     known = [float(getattr(module, "least_share", 0.0)) for module in modules]
     shares = any(isinstance(module, _CONVOLUTIONS) for module in modules)
-    return max(*known, _CONVOLUTION_SHARE if shares else 0.0)
+    return max(*known, _CONVOLUTION_SHARE if shares else _LEAST_SHARE)
 
 
 def _longest(rows: _DenseSample | _SparseSample, group: Group) -> Tensor:

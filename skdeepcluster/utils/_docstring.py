@@ -119,8 +119,8 @@ pretrain_learning_rate : float, default=0.02
     Learning rate of pretraining; 1e-3 is usual with "adam". With "sgd" it is relative
     to the data: it is divided by the share of the variance of X that the first
     principal component explains, which determines the curvature of the loss, so that
-    one value suits data of any scale and shape. For convolutional networks that share
-    is taken to be at least 0.08 (0.2 with unpooling).
+    one value suits data of any scale and shape. That share is taken to be at least
+    0.01 (0.08 for convolutional networks, 0.2 with unpooling).
 """,
     "max_iter": """
 max_iter : int or "auto", default="auto"

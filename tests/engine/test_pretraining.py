@@ -242,9 +242,31 @@ def test_the_first_component_counts_at_least_a_share():
     assert limited.learning_rate == pytest.approx(0.1)
 
 
+def test_a_batch_has_a_first_component_whatever_all_rows_have():
+    x = torch.randn(2000, 600, generator=torch.Generator().manual_seed(0))
+    share = DataCurvature(x).largest_eigenvalue() / 600
+    assert share < 1 / 200
+    assert rate_of(x) == pytest.approx(0.02 / share, rel=1e-2)
+    for batch_size in (1, 10, 64, 128):
+        assert rate_of(x, batch_size=batch_size) == pytest.approx(0.02 * batch_size)
+    whole = x[:100]  # a batch of all rows has what they have
+    assert rate_of(whole, batch_size=256) == rate_of(whole)
+
+
+def test_wide_data_without_a_leading_direction_have_a_limit():
+    """The layers within a network are as steep however flat the data are."""
+    data = sp.random_array((1000, 20_000), density=1e-3, format="csr", rng=0)
+    rows = SparseRows(data, Scaling.fit(data), Compute.resolve("cpu", "float32"))
+    network = MLPAutoencoder((4,)).build(20_000, 2)
+    share = least_share_of(network)
+    assert rate_of(rows, batch_size=256) > 5.0
+    assert rate_of(rows, batch_size=256, least_share=share) == 2.0
+    assert rate_of(rows, batch_size=64, least_share=share) == 1.28
+
+
 def test_networks_that_share_weights_have_a_share():
     linear = torch.nn.Sequential(torch.nn.Linear(4, 2), torch.nn.ReLU())
-    assert least_share_of(linear) == 0.0
+    assert least_share_of(linear) == 0.01
     assert least_share_of(torch.nn.Sequential(linear, torch.nn.Conv2d(1, 1, 3))) == 0.08
     generator = RandomStreams(0).generator("weights")
     unpooling = UnpoolingAutoencoder((16, 16)).build(256, 10, generator)
