@@ -124,7 +124,7 @@ def _ends(group: Group, sums: _Sums | _SparseSums) -> tuple[NDArray, NDArray]:
 def _check_castable(low: NDArray, high: NDArray) -> None:
     """Refuse finite values that float32, in which networks compute, cannot hold."""
     largest = max(-float(low.min()), float(high.max()))
-    if _LARGEST < largest < np.inf:
+    if largest > _LARGEST:
         raise ValueError(
             f"X has values up to {largest:.3g}, which overflow float32; scale X first "
             "(e.g. with StandardScaler)."
