@@ -3,7 +3,8 @@
 The environment variable ``SKDEEPCLUSTER_DATA`` names the folder. It holds one
 ``.npz`` file per data set, with the rows in ``X`` (or, for sparse rows, the parts
 ``data``, ``indices``, ``indptr`` and ``shape`` of a CSR matrix) and the classes in
-``y``. The sets `digits` and `synthetic` need no folder.
+``y``. The sets `digits`, `iris`, `wine`, `breast_cancer` and `synthetic` need no
+folder. The file `tables.npz` holds several sets, each as ``NAME_X`` and ``NAME_y``.
 """
 
 import os
@@ -13,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 import torch
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from torch.nn.functional import adaptive_avg_pool2d
 
 VARIABLE = "SKDEEPCLUSTER_DATA"
@@ -92,6 +93,15 @@ def _digits():
     return X / 16, y
 
 
+def _bundled(loader):
+    return loader(return_X_y=True)
+
+
+def _table(name):
+    arrays = _read("tables")
+    return arrays[f"{name}_X"], arrays[f"{name}_y"]
+
+
 def _mnist_subset(n_samples=10_000):
     X, y = _dense("mnist", divisor=255)
     rows = np.random.RandomState(0).permutation(len(X))[:n_samples]
@@ -126,6 +136,25 @@ def synthetic(n_samples=2400, random_state=0):
     return X[order], y[order]
 
 
+# Features as they were measured, most of them of mixed units.
+TABLES = (
+    "ionosphere",
+    "magic",
+    "movement_libras",
+    "phoneme",
+    "ring",
+    "segment",
+    "sonar",
+    "spambase",
+    "texture",
+    "twonorm",
+    "vehicle",
+    "vowel",
+    "wdbc",
+)
+BUNDLED = {"iris": load_iris, "wine": load_wine, "breast_cancer": load_breast_cancer}
+_CLUTO = ("hitech", "la12", "re0", "tr11")
+
 _LOADERS = {
     "digits": _digits,
     "mnist": partial(_dense, "mnist", divisor=255),
@@ -141,6 +170,9 @@ _LOADERS = {
     "20news": partial(_sparse, "20newsgroups_tfidf2000"),
     "stackoverflow": partial(_dense, "stackoverflow_minilm"),
     "classic3": partial(_sparse, "classic3"),
+    **{name: partial(_sparse, f"cluto_{name}") for name in _CLUTO},
+    **{name: partial(_table, name) for name in TABLES},
+    **{name: partial(_bundled, loader) for name, loader in BUNDLED.items()},
     "synthetic": synthetic,
 }
 
