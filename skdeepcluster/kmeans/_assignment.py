@@ -9,9 +9,12 @@ from skdeepcluster.kmeans._rows import (
     check_rows,
     check_weight,
     row_blocks,
+    summation_error,
 )
 
 _FEW = 2**15  # differences of two numbers
+# Part of a mean of rows by which rounding may have moved it.
+MEAN_ERROR = 2 * summation_error(1024)
 
 
 def nearest_center(x: Tensor, centers: Tensor) -> tuple[Tensor, Tensor]:
@@ -108,14 +111,15 @@ def cluster_sums(
     return sums_by_label(x, labels, n_clusters, check_weight(weight, x))
 
 
-def nearest_labels(x: Tensor, centers: Tensor) -> Tensor:
+def nearest_labels(x: Tensor, centers: Tensor, *, rounded: bool = False) -> Tensor:
     """Label checked rows: a matrix product decides what it can decide for certain.
 
     Its rounding, which changes with the number of rows and threads, can mislead only
     where two centres are almost equally near; there explicit differences decide.
+    `rounded` centres are means, whose own rounding is to have no say either.
     """
     if few_pairs(x, centers):
-        return explicit_distances(x, centers).argmin(1)
+        return _nearest_explicitly(x, centers, rounded)
     n_clusters, n_features = centers.shape
     # Seen from the middle of the centres, a large common offset costs no digits.
     origin = centers.mean(0)
@@ -123,6 +127,7 @@ def nearest_labels(x: Tensor, centers: Tensor) -> Tensor:
     half_norms = moved.square().sum(1, keepdim=True) / 2  # (k, 1)
     widest = (2 * half_norms.max()).sqrt()
     tolerance = 4 * (n_features + 8) * torch.finfo(torch.float64).eps
+    shaken = 4 * MEAN_ERROR * centers.norm(dim=1).max() if rounded else 0.0
     reading = torch.ones(2, n_clusters, dtype=torch.float64, device=x.device)
     torch.arange(n_clusters, out=reading[0])
     labels = torch.empty(len(x), dtype=torch.int64, device=x.device)
@@ -132,17 +137,39 @@ def nearest_labels(x: Tensor, centers: Tensor) -> Tensor:
         # half the squared norm of the row, less half its squared distance
         score = (moved @ seen.T).sub_(half_norms)  # (k, b)
         flat = seen.flatten()
-        margin = tolerance * ((flat @ flat).sqrt() + widest) ** 2  # bounds all rounding
+        size = (flat @ flat).sqrt() + widest
+        margin = (tolerance * size + shaken) * size  # bounds all rounding
         near = score.ge_(score.amax(0) - margin)  # 0. or 1.
         # One product reads off the index of the near centre and how many are near;
         # torch's argmax over a short axis takes several times as long.
         found, n_near = reading @ near
         if float(n_near.max()) > 1:
             unsure = n_near > 1
-            explicit = explicit_distances(block[unsure], centers).argmin(1)
+            explicit = _nearest_explicitly(block[unsure], centers, rounded)
             found[unsure] = explicit.to(torch.float64)
         labels[rows] = found
     return labels
+
+
+def _nearest_explicitly(x: Tensor, centers: Tensor, rounded: bool) -> Tensor:
+    distances = explicit_distances(x, centers)
+    if not rounded:
+        return distances.argmin(1)
+    error = MEAN_ERROR * (distances + centers.norm(dim=1))
+    return first_nearest(distances, error)
+
+
+def first_nearest(distances: Tensor, error: Tensor) -> Tensor:
+    """First of the nearest means, (n,), beyond what rounding tells apart.
+
+    Parameters
+    ----------
+    distances : Tensor of shape (n, k)
+    error : Tensor of shape (n, k)
+        By how much each may be wrong.
+    """
+    nearest = (distances + error).amin(1, keepdim=True)
+    return (distances - error <= nearest).to(torch.uint8).argmax(1)
 
 
 def few_pairs(x: Tensor, centers: Tensor) -> bool:

@@ -15,6 +15,12 @@ _DEVICE_BLOCK_ELEMENTS = 2**22
 CANCELLED = 1e-8
 
 
+def summation_error(n_terms: int) -> float:
+    """Part of its terms by which a sum may be wrong, in whatever order."""
+    # Errors of single steps hardly ever add up: their root does, several times.
+    return float((16 + n_terms**0.5) * torch.finfo(torch.float64).eps)
+
+
 def consecutive(n_rows: int, step: int) -> Iterator[slice]:
     """Slices of `step` rows each, the last one of what is left."""
     for start in range(0, n_rows, step):

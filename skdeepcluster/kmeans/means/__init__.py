@@ -1,5 +1,6 @@
 """K-means as a partition with its means, in Euclidean space or behind a kernel."""
 
+from skdeepcluster.kmeans.means._content import content_rank
 from skdeepcluster.kmeans.means._euclidean import EuclideanPoints
 from skdeepcluster.kmeans.means._euclidean_rows import as_rows
 from skdeepcluster.kmeans.means._factorization import SOLVERS, factorize
@@ -13,6 +14,7 @@ from skdeepcluster.kmeans.means._seeding import METHODS, PointSeeding
 from skdeepcluster.kmeans.means._twins import first_twins
 
 __all__ = [
+    "content_rank",
     "EuclideanPoints",
     "as_rows",
     "SOLVERS",

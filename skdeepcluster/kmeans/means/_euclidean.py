@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from skdeepcluster.kmeans._assignment import MEAN_ERROR
 from skdeepcluster.kmeans._rows import fixed_order_sum
+from skdeepcluster.kmeans.means._content import content_rank
 from skdeepcluster.kmeans.means._euclidean_rows import DenseRows, Frame, SparseRows
 from skdeepcluster.kmeans.means._partition import MeanPartition
 
@@ -44,11 +47,29 @@ class EuclideanPoints:
         """Index of the first row equal to each, (n,), on the host."""
         return self.rows.twins()
 
-    def keys(self, generator: torch.Generator) -> Tensor:
-        """Products with one random direction, (n,)."""
+    @cached_property
+    def rank(self) -> Tensor:
+        """Place of each row in an order by what it holds, (n,), on the host."""
+        return content_rank(self.rows.x)
+
+    @cached_property
+    def lengths(self) -> Tensor:
+        """Squares of the rows, (n,)."""
+        origin = torch.zeros(1, self.rows.shape[1], dtype=torch.float64)
+        together = torch.zeros(len(self), dtype=torch.int64, device=self.device)
+        return self.rows.own_distances(origin.to(self.device), together)
+
+    def seeding_order(self, generator: torch.Generator) -> Tensor:
+        """Rows by their products with one random direction, (n,)."""
         width = self.rows.shape[1]
         direction = torch.randn(width, dtype=torch.float64, generator=generator)
-        return self.rows.keys(direction)
+        keys = self.rows.keys(direction)
+        order = keys.argsort(stable=True)
+        if not bool((keys[order].diff() == 0).any()):
+            return order
+        # Also rows of which the direction sees no difference.
+        by_content = self.rank.argsort().to(self.device)
+        return by_content[keys[by_content].argsort(stable=True)]
 
     def distances_to(self, point: int) -> Tensor:
         """Squared distances to a row, (n,)."""
@@ -109,6 +130,10 @@ class EuclideanPartition(MeanPartition):
         """The centres."""
         return self.centers
 
+    def error_of(self, distances: Tensor) -> Tensor:
+        """What rounding may have made of squared distances of the rows, (n,)."""
+        return _error(self.points.lengths, distances)
+
     def _own_distances(self, labels: Tensor) -> Tensor:
         return self.points.rows.own_distances(self.centers, labels)
 
@@ -124,6 +149,16 @@ class EuclideanPartition(MeanPartition):
         return min(float(seen.square().sum(1) @ self.masses), self.points.scatter)
 
 
+def _error(square: Any, distance: Any) -> Any:
+    """What rounding may have made of a squared distance to a centre.
+
+    Centres are rounded, by a part of their length, which is at most that of the row and
+    the distance together.
+    """
+    moved = MEAN_ERROR * (square**0.5 + distance**0.5)
+    return moved * (2 * distance**0.5 + moved)
+
+
 class DenseRowVisitor:
     """Centres that follow single dense rows, by differences."""
 
@@ -135,6 +170,7 @@ class DenseRowVisitor:
         masses: np.ndarray,
     ) -> None:
         self.x = rows.gather(index).cpu().numpy()  # (m, d)
+        self.lengths = np.einsum("nd,nd->n", self.x, self.x)
         self.centers = centers.cpu().numpy().copy()  # (k, d)
         self.masses = masses
 
@@ -142,6 +178,10 @@ class DenseRowVisitor:
         """Squared distances of a visited row to the centres, (k,)."""
         differences = self.centers - self.x[at]
         return np.einsum("kd,kd->k", differences, differences)
+
+    def error_of(self, at: int, distance: float) -> float:
+        """What rounding may have made of a squared distance of a visited row."""
+        return float(_error(self.lengths[at], distance))
 
     def move(self, at: int, weight: float, origin: int, target: int) -> None:
         """Move a visited row, the centres with it, before the masses are."""
@@ -164,6 +204,7 @@ class SparseRowVisitor:
         self.masses = masses
         self.sums = (centers.numpy() * masses[:, None]).T.copy()  # (d, k)
         self.norms = np.square(self.sums).sum(0)  # (k,)
+        self.lengths = np.asarray(self.x.multiply(self.x).sum(1)).ravel()
 
     def distances(self, at: int) -> np.ndarray:
         """Squared distances of a visited row to the centres, (k,)."""
@@ -172,6 +213,11 @@ class SparseRowVisitor:
         masses = np.where(self.masses > 0, self.masses, 1.0)
         distances = (self.norms / masses - 2 * products) / masses + values @ values
         return distances.clip(0)
+
+    def error_of(self, at: int, distance: float) -> float:
+        """What rounding may have made of a squared distance of a visited row."""
+        # Of differences of squares, not of a square of differences.
+        return 2 * MEAN_ERROR * (float(self.lengths[at]) + distance)
 
     def move(self, at: int, weight: float, origin: int, target: int) -> None:
         """Move a visited row, the sums with it."""

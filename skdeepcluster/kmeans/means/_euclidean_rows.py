@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from skdeepcluster.kmeans._assignment import (
+    MEAN_ERROR,
     explicit_distances,
     nearest_labels,
     squared_distances,
@@ -68,7 +69,7 @@ class DenseRows:
 
     def nearest(self, centers: Tensor) -> Tensor:
         """Nearest of the centres, (k, d), for each row; the first of several."""
-        return nearest_labels(self.tensor, centers)
+        return nearest_labels(self.tensor, centers, rounded=True)
 
     def own_distances(self, centers: Tensor, labels: Tensor) -> Tensor:
         """Squared distances to the centres of the labels, (n,)."""
@@ -160,7 +161,9 @@ class SparseRows:
         moved = centers - origin
         half_norms = moved.square().sum(1) / 2 + moved @ origin
         length = float(moved.norm(dim=1).max())
+        farthest = float(centers.norm(dim=1).max())
         tolerance = 8 * (self.shape[1] + 8) * _EPSILON * length
+        tolerance += 4 * MEAN_ERROR * farthest
         scale = self._squares.sqrt() + float(origin.norm()) + length
         scores = self._products(moved).sub_(half_norms)
         near = scores >= (scores.amax(1) - tolerance * scale)[:, None]
@@ -168,7 +171,7 @@ class SparseRows:
         unsure = (near.sum(1) > 1).nonzero().squeeze(1)
         for part in row_blocks(len(unsure), self.shape[1]):
             rows = unsure[part]
-            labels[rows] = explicit_distances(self.gather(rows), centers).argmin(1)
+            labels[rows] = nearest_labels(self.gather(rows), centers, rounded=True)
         return labels
 
     def own_distances(self, centers: Tensor, labels: Tensor) -> Tensor:

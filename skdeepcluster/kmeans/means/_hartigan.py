@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from skdeepcluster.kmeans.means._partition import MeanPartition, Visitor, converge
+from skdeepcluster.kmeans.means._ties import descending
 from skdeepcluster.utils._tasks import UNWATCHED, Tasks
 
 # Points that are visited in one go: those that gain by a move now, and as many times
@@ -141,11 +142,14 @@ class MovingPoints:
     def candidates(self) -> Tensor:
         """Points worth a visit, the most promising first; none where none gains."""
         gains = self.gains()
-        n_gaining = int((gains > 0).sum())
+        # A gain is a difference: both parts may be wrong.
+        error = 2 * self.weight * self.partition.error_of(gains.clamp(min=0)).cpu()
+        n_gaining = int((gains > error).sum())
         wanted = max(_VISITED_PER_GAINING * n_gaining, _LEAST_VISITED)
-        n_visited = min(wanted, _MOST_VISITED, len(gains)) if n_gaining else 0
-        index = gains.topk(n_visited).indices
-        return index[gains[index] > -torch.inf]
+        n_visited = min(wanted, _MOST_VISITED) if n_gaining else 0
+        index = (gains > -torch.inf).nonzero().squeeze(1)
+        rank = self.partition.points.rank[index]
+        return index[descending(gains[index], error[index], rank)[:n_visited]]
 
     def settle(self, index: Tensor) -> float:
         """Visit points, (m,), in rounds, while that gains; returns the gain."""
@@ -174,10 +178,12 @@ class MovingPoints:
         distances = means.distances(at)
         added = masses * weight / (masses + weight) * distances
         added[origin] = np.inf
-        target = int(added.argmin())
         removed = masses[origin] * weight / rest * distances[origin]
+        wrong = means.error_of(at, float(distances[origin]))
+        error = weight * (masses[origin] / rest + 1) * wrong
+        target = int((added <= added.min() + error).argmax())
         gain = float(removed - added[target])
-        if not gain > 0:
+        if not gain > error:
             return 0.0
         means.move(at, weight, origin, target)
         masses[origin] = rest

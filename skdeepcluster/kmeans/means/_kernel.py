@@ -11,14 +11,21 @@ mean of a cluster C of mass m is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from skdeepcluster.kmeans._rows import fixed_order_sum
+from skdeepcluster.kmeans._assignment import first_nearest
+from skdeepcluster.kmeans._rows import (
+    fixed_order_sum,
+    row_blocks,
+    summation_error,
+)
 from skdeepcluster.kmeans.means._hartigan import hartigan
 from skdeepcluster.kmeans.means._partition import MeanPartition, best_start, converge
+from skdeepcluster.kmeans.means._symmetry import kernel_rank
 from skdeepcluster.utils._tasks import UNWATCHED, Tasks
 
 KERNEL_SOLVERS = ("lloyd", "hartigan")
@@ -35,22 +42,41 @@ class KernelPoints:
         Sample weights, at least one of them above 0.
     twins : Tensor of shape (n,), int64
         Index of the first point that is equal to each, on the host.
+    content : Tensor of shape (n,), int64, default=None
+        Place in an order by what the points hold, on the host, where that is known.
     """
 
-    def __init__(self, kernel: Tensor, weight: Tensor, twins: Tensor) -> None:
+    def __init__(
+        self,
+        kernel: Tensor,
+        weight: Tensor,
+        twins: Tensor,
+        content: Tensor | None = None,
+    ) -> None:
         self.kernel = kernel
         self.device = kernel.device
         self.weight = weight.to(kernel.device)
         self.twins = twins
         self.squares = kernel.diagonal().to(torch.float64)  # (n,)
         self.scatter = float(fixed_order_sum(self.squares * self.weight))
+        self.error = summation_error(len(kernel))
+        self.rank = kernel_rank(kernel, self.weight, twins, content)
 
     def __len__(self) -> int:
         return len(self.kernel)
 
-    def keys(self, generator: torch.Generator) -> Tensor:
-        """Products with the sum of all points, (n,)."""
-        return (self.kernel @ self.weight.to(self.kernel.dtype)).to(torch.float64)
+    def seeding_order(self, generator: torch.Generator) -> Tensor:
+        """Points in the order of their rank, (n,)."""
+        return self.rank.argsort().to(self.device)
+
+    def sums(self, weighted: Tensor) -> Tensor:
+        """Weighted sums of products with all points, (n, c), for weights (n, c)."""
+        if self.kernel.dtype == torch.float64:
+            return self.kernel @ weighted
+        n = len(self.kernel)
+        blocks = row_blocks(n, n, self.device)
+        parts = [self.kernel[rows].to(torch.float64) @ weighted for rows in blocks]
+        return torch.cat(parts)
 
     def distances_to(self, point: int) -> Tensor:
         """Squared distances to a point, (n,); exactly 0 for its copies."""
@@ -65,13 +91,18 @@ class KernelPoints:
 
     def nearest_of(self, chosen: Tensor) -> Tensor:
         """Nearest of the chosen points, (k,), for each point; the first of several."""
-        return self._distances(chosen).argmin(1)
+        return first_nearest(self._distances(chosen), self._error(chosen))
 
     def _distances(self, index: Tensor) -> Tensor:
+        """Squared distances to points, (n, t); 0 where rounding leaves nothing else."""
         index = index.to(self.device)
         products = self.kernel[:, index].to(torch.float64)
-        distances = self.squares[:, None] - 2 * products + self.squares[index]
-        return distances.clamp_(min=0)
+        distances = self.squares[:, None] + self.squares[index] - 2 * products
+        return distances.masked_fill_(distances <= self._error(index), 0.0)
+
+    def _error(self, index: Tensor) -> Tensor:
+        index = index.to(self.device)
+        return self.error * (self.squares[:, None] + self.squares[index]).abs()
 
 
 class KernelPartition(MeanPartition):
@@ -99,7 +130,9 @@ class KernelPartition(MeanPartition):
 
     def nearest(self) -> Tensor:
         """Nearest mean of every point, (n,); a cluster without points has none."""
-        return self._distances(torch.inf).argmin(0)
+        distances = self._distances(torch.inf)
+        sizes = self.points.squares + self.norms[:, None]
+        return first_nearest(distances.T, self.points.error * sizes.abs().T)
 
     def distance_blocks(self) -> Iterator[tuple[slice, Tensor]]:
         """All points with their squared distances to all means, (n, k)."""
@@ -112,6 +145,10 @@ class KernelPartition(MeanPartition):
     def state(self) -> tuple[Tensor, Tensor]:
         """Labels and squared norms, which determine the means."""
         return self.labels, self.norms
+
+    def error_of(self, distances: Tensor) -> Tensor:
+        """What rounding may have made of squared distances of the points, (n,)."""
+        return _error(self.points.error, self.points.squares, distances)
 
     def _own_distances(self, labels: Tensor) -> Tensor:
         return self._distances(0.0).gather(0, labels[None])[0]
@@ -129,8 +166,7 @@ class KernelPartition(MeanPartition):
         moved = moved[moved >= 0]
         members = self.labels[:, None] == moved  # (n, c)
         weighted = torch.where(members, points.weight[:, None], 0.0)
-        products = points.kernel @ weighted.to(points.kernel.dtype)
-        self.sums[moved] = products.to(torch.float64).T
+        self.sums[moved] = points.sums(weighted).T
         squares = (self.sums[moved] * weighted.T).sum(1)
         masses = self.masses[moved]
         self.norms[moved] = torch.where(masses > 0, squares / masses.square(), 0.0)
@@ -159,6 +195,10 @@ class KernelVisitor:
         reduced = (self.norms / masses - 2 * self.sums[:, point]) / masses
         return (reduced + self.squares[point]).clip(0)
 
+    def error_of(self, at: int, distance: float) -> float:
+        """What rounding may have made of a squared distance of a visited point."""
+        return _error(self.points.error, self.squares[self.index[at]], distance)
+
     def move(self, at: int, weight: float, origin: int, target: int) -> None:
         """Move a visited point, the sums with it."""
         point = self.index[at]
@@ -167,6 +207,14 @@ class KernelVisitor:
             change = 2 * self.sums[j, point] + signed * self.squares[point]
             self.norms[j] += signed * change
             self.sums[j] += signed * products
+
+
+def _error(relative: float, square: Any, distance: Any) -> Any:
+    """What rounding may have made of a squared distance to a mean.
+
+    The square of the mean is at most twice the sum of that of the point and this one.
+    """
+    return 4 * relative * (abs(square) + abs(distance))
 
 
 def kernel_kmeans(

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from skdeepcluster.kmeans._rows import CANCELLED, fixed_order_sum
+from skdeepcluster.kmeans.means._ties import first_largest
 from skdeepcluster.utils._tasks import UNWATCHED, Tasks
 
 _LOGGER = logging.getLogger("skdeepcluster")
@@ -29,6 +30,8 @@ _LOGGER = logging.getLogger("skdeepcluster")
 _SAME_CRITERION = 1e-9
 # Changes of a criterion below this part of it may be rounding.
 _ROUNDING = 1e-12
+# Part of that which sums of the same terms in another order may differ by.
+_SUMMED = 1e-2
 
 
 class Points(Protocol):
@@ -44,8 +47,12 @@ class Points(Protocol):
     def twins(self) -> Tensor:
         """Index of the first point equal to each, (n,), int64, on the host."""
 
-    def keys(self, generator: torch.Generator) -> Tensor:
-        """A number for each point, (n,); the same for equal ones, in any order."""
+    @property
+    def rank(self) -> Tensor:
+        """Place in an order by what points are, (n,), int64, on the host."""
+
+    def seeding_order(self, generator: torch.Generator) -> Tensor:
+        """Points by what they are, (n,); equal ones follow each other."""
 
     def distances_to(self, point: int) -> Tensor:
         """Squared distances to a point, (n,), float64; exactly 0 for its copies."""
@@ -56,6 +63,9 @@ class Points(Protocol):
 
 class Visitor(Protocol):
     """Means that follow single points; see `hartigan`. All on the host."""
+
+    def error_of(self, at: int, distance: float) -> float:
+        """What rounding may have made of a squared distance of a visited point."""
 
     def distances(self, at: int) -> Any:
         """Squared distances of a visited point to the means, (k,)."""
@@ -112,6 +122,10 @@ class MeanPartition(ABC):
         """Squared distances to the means of these labels, (n,)."""
 
     @abstractmethod
+    def error_of(self, distances: Tensor) -> Tensor:
+        """What rounding may have made of squared distances of the points, (n,)."""
+
+    @abstractmethod
     def _take_means(self, before: Tensor) -> None:
         """Move the means to those of `labels` and `masses`; `before` were others."""
 
@@ -128,6 +142,12 @@ class MeanPartition(ABC):
         """Changes of the criterion below may be rounding."""
         from_scatter = not self._is_cancelled(self.criterion)
         return _ROUNDING * abs(self.points.scatter if from_scatter else self.criterion)
+
+    @property
+    def margin(self) -> float:
+        """Criteria of other starts that are lower by less are as good."""
+        relative = _SAME_CRITERION * abs(self.criterion)
+        return max(relative, _SUMMED * self.rounding)
 
     def _within(self) -> float:
         """J of labels and means."""
@@ -169,9 +189,12 @@ class MeanPartition(ABC):
         """
         heavy = self.points.weight > 0
         distances = self._own_distances(labels) * heavy
+        error = self.error_of(distances)
+        distances[distances <= error] = 0
         labels, twins = labels.clone(), self.points.twins.to(labels.device)
         while empty and bool(distances.any()):
-            farthest = int(distances.argmax())
+            wrong = error * (distances > 0)
+            farthest = first_largest(distances, wrong, self.points.rank)
             copies = twins == twins[farthest]
             distances[copies] = 0
             if bool((heavy & (labels == labels[farthest]) & ~copies).any()):
@@ -239,8 +262,7 @@ def best_start(
             found.criterion,
             found.n_iter,
         )
-        margin = _SAME_CRITERION * abs(best.criterion) if best else 0.0
-        if best is None or found.criterion < best.criterion - margin:
+        if best is None or found.criterion < best.criterion - best.margin:
             best = found
         if tasks.start_ends():
             break

@@ -1,9 +1,9 @@
 r"""Starting points of k-means in any space, whatever their order in the data.
 
-Points are drawn through the cumulated masses of all points in the order of their keys,
-which brings equal points together. So the draws see a measure, not a list: to shuffle
-the points, or to repeat one instead of giving it an integer weight, changes nothing but
-rounding.
+Points are drawn through the cumulated masses of all points in an order by what they
+are, which brings equal points together. So the draws see a measure, not a list: to
+shuffle the points, or to repeat one instead of giving it an integer weight, changes
+nothing but rounding.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class PointSeeding:
     def __init__(self, points: Points, generator: torch.Generator) -> None:
         self.points = points
         self.generator = generator
-        self._order = points.keys(generator).argsort(stable=True)
+        self._order = points.seeding_order(generator)
 
     def draw(self, method: str, n_clusters: int) -> Tensor:
         """Index of the starting points, (k,), by "k-means++" or "random"."""
