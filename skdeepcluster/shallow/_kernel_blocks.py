@@ -5,21 +5,14 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 import torch
-from sklearn.metrics.pairwise import pairwise_kernels
 
-KERNELS = (
-    "additive_chi2",
-    "chi2",
-    "cosine",
-    "laplacian",
-    "linear",
-    "poly",
-    "rbf",
-    "sigmoid",
-)
+from skdeepcluster.shallow._kernels import OF_DIFFERENCES, OF_PRODUCTS, NamedKernel
 
-# Matrix products of one shape round all rows alike in float64 (measured, OpenBLAS).
-_BLOCK_ROWS = 256
+KERNELS = (*OF_DIFFERENCES, *OF_PRODUCTS)
+
+# Numbers in a block, which should fit the cache; and its rows.
+_BLOCK_ELEMENTS = 2**17
+_LEAST_ROWS, _MOST_ROWS = 16, 256
 
 
 class KernelBlocks:
@@ -31,83 +24,105 @@ class KernelBlocks:
         The training rows; not looked at with a precomputed kernel.
     kernel : str or callable
     params : dict
-        Arguments of the kernel; None leaves its default.
+        Arguments of the kernel.
     precision : {"float32", "float64"}
         What kernels are rounded to.
     """
 
     def __init__(self, X_fit, kernel, params, precision):
         self.kernel = kernel
-        self.params = {name: v for name, v in params.items() if v is not None}
         self.dtype = np.dtype(precision)
-        self._precomputed = isinstance(kernel, str) and kernel == "precomputed"
-        self.X_fit = None if self._precomputed else _float64(X_fit)
+        if callable(kernel):
+            self._function = _Callable(_float64(X_fit), kernel, params)
+        elif kernel == "precomputed":
+            self._function = _Precomputed()
+        else:
+            self._function = NamedKernel(_float64(X_fit), kernel, **params)
 
-    def of(self, X):
-        """Kernels of rows, (m, d) or precomputed, in blocks (b, n), float64."""
-        for start in range(0, X.shape[0], _BLOCK_ROWS):
-            block = self._evaluate(X[start : start + _BLOCK_ROWS])
-            yield block.astype(self.dtype, copy=False).astype(np.float64, copy=False)
+    @property
+    def exponent(self):
+        """Kernels are ``2 ** exponent`` times what all methods return."""
+        return self._function.exponent
+
+    def of(self, X, n_fit):
+        """Kernels of rows, (m, d) or precomputed, in blocks (b, n_fit), float64."""
+        for rows in _slices(X.shape[0], n_fit):
+            with np.errstate(all="ignore"):  # answered below
+                block = self._function.matrix(_float64(X[rows]))
+                block = block.astype(self.dtype, copy=False)
+            if not np.isfinite(block).all():
+                raise ValueError(
+                    "The kernel should be finite, got nan or infinity in "
+                    f"{self.dtype} from kernel={self.kernel!r}; scale X first, for "
+                    "instance with StandardScaler."
+                )
+            yield block.astype(np.float64, copy=False)
 
     def split(self, kernel):
         """Blocks as `of` gives them, from `matrix`, (n, n)."""
-        for start in range(0, len(kernel), _BLOCK_ROWS):
-            yield kernel[start : start + _BLOCK_ROWS].astype(np.float64, copy=False)
+        for rows in _slices(*kernel.shape):
+            yield kernel[rows].astype(np.float64, copy=False)
 
     def matrix(self, X):
         """Kernels of the training rows with each other, a tensor of shape (n, n)."""
-        kernel = np.empty((X.shape[0], X.shape[0]), dtype=self.dtype)
-        with np.errstate(over="ignore"):  # answered below
-            for number, block in enumerate(self.of(X)):
-                start = number * _BLOCK_ROWS
-                kernel[start : start + len(block)] = block
-        if not np.isfinite(kernel).all():
-            raise ValueError(
-                f"The kernel should be finite, got nan or infinity in {self.dtype} "
-                f"from kernel={self.kernel!r}; scale X first, for instance with "
-                "StandardScaler."
-            )
+        n = X.shape[0]
+        kernel = np.empty((n, n), dtype=self.dtype)
+        for rows, block in zip(_slices(n, n), self.of(X, n), strict=True):
+            kernel[rows] = block
         return torch.from_numpy(kernel)
 
     def squares(self, X):
         """Kernels of rows with themselves, (m,), float64."""
-        if callable(self.kernel):
-            rows = _float64(X)
-            own = [
-                self._pairs(rows[i : i + 1], rows[i : i + 1]) for i in range(X.shape[0])
+        with np.errstate(all="ignore"):
+            return self._function.squares(_float64(X))
+
+
+class _Precomputed:
+    """Rows that are kernels already."""
+
+    exponent = 0.0
+
+    def matrix(self, X):
+        return X
+
+
+class _Callable:
+    """A user's function of two rows."""
+
+    exponent = 0.0
+
+    def __init__(self, X_fit, function, params):
+        self.function, self.params = function, params
+        self.fitted = _single_rows(X_fit)
+
+    def matrix(self, X):
+        """Kernels with the training rows, every pair by itself."""
+        return np.array(
+            [
+                [self._pair(row, other) for other in self.fitted]
+                for row in _single_rows(X)
             ]
-            return np.concatenate(own).ravel()
-        parts = []
-        for start in range(0, X.shape[0], _BLOCK_ROWS):
-            block, n_rows = _padded(_float64(X[start : start + _BLOCK_ROWS]))
-            # Of a matrix with itself numpy takes another product, of other bits.
-            parts.append(self._pairs(block, block.copy()).diagonal()[:n_rows])
-        return np.concatenate(parts)
-
-    def _evaluate(self, block):
-        if self._precomputed:
-            return block
-        block, n_rows = _float64(block), block.shape[0]
-        if not callable(self.kernel):  # of which every pair is evaluated by itself
-            block, n_rows = _padded(block)
-        return self._pairs(block, self.X_fit)[:n_rows]
-
-    def _pairs(self, X, Y):
-        named = not callable(self.kernel)
-        kernel = pairwise_kernels(
-            X, Y, metric=self.kernel, filter_params=named, **self.params
         )
-        return np.asarray(kernel, dtype=np.float64)
+
+    def squares(self, X):
+        """Kernels of rows with themselves."""
+        return np.array([self._pair(row, row) for row in _single_rows(X)])
+
+    def _pair(self, row, other):
+        return float(self.function(row, other, **self.params))
+
+
+def _single_rows(X):
+    """Rows in memory of their own: where one lies among others has no say."""
+    if sp.issparse(X):
+        return [X[[i], :] for i in range(X.shape[0])]
+    return [row.copy() for row in X]
 
 
 def _float64(X):
     return X.astype(np.float64, copy=False)
 
 
-def _padded(block):
-    """Rows of a block and their number, the last one repeated to the full size."""
-    n_rows = block.shape[0]
-    if sp.issparse(block) or n_rows == _BLOCK_ROWS:
-        return block, n_rows
-    missing = _BLOCK_ROWS - n_rows
-    return np.concatenate([block, np.repeat(block[-1:], missing, axis=0)]), n_rows
+def _slices(n_rows, n_fit):
+    step = int(np.clip(_BLOCK_ELEMENTS // n_fit, _LEAST_ROWS, _MOST_ROWS))
+    return [slice(start, start + step) for start in range(0, n_rows, step)]

@@ -13,6 +13,7 @@ from skdeepcluster.kmeans.means import (
     KERNEL_SOLVERS,
     METHODS,
     KernelPoints,
+    content_rank,
     first_twins,
     kernel_kmeans,
 )
@@ -221,9 +222,9 @@ class KernelKMeans(KernelMeans):
         tasks = Tasks(
             self, passed, y, partial(self._fitted_attributes, X, weight, keep)
         )
-        kernel = self._blocks(X).matrix(X)
-        twins = first_twins(without_zeros(X) if sp.issparse(X) else X)
-        points = KernelPoints(kernel.to(self._device()), weight, twins)
+        blocks = self._blocks(X)
+        kernel = blocks.matrix(X)
+        points = self._points(X, kernel, weight)
         streams = RandomStreams.from_random_state(self.random_state)
         with verbosity(self.verbose):
             tasks.fit_begins()
@@ -237,33 +238,42 @@ class KernelKMeans(KernelMeans):
                 tol=self.tol,
                 tasks=tasks,
             )
-            self._finish(X, kernel, found)
+            self._finish(X, blocks, kernel, found)
             if X is not given:
                 self._place_among(keep)
                 self.labels_ = self._label(given)
             tasks.fit_ends()
         return self
 
-    def _finish(self, X, kernel, found):
-        """Set the fitted attributes from a partition."""
-        if not isfinite(found.criterion):
+    def _points(self, X, kernel, weight):
+        least, most = (float(end) for end in kernel.aminmax())
+        if not isfinite(max(most, -least) * float(weight.sum()) ** 2):
             raise ValueError(
-                f"Sums of kernel={self.kernel!r} overflow {self.precision}; scale X "
-                "first, for instance with StandardScaler."
+                f"Sums of kernel={self.kernel!r} overflow float64; scale X first, for "
+                "instance with StandardScaler."
             )
+        rows = without_zeros(X) if sp.issparse(X) else X
+        content = None if self._precomputed() else content_rank(rows)
+        kernel = kernel.to(self._device())
+        return KernelPoints(kernel, weight, first_twins(rows), content)
+
+    def _finish(self, X, blocks, kernel, found):
+        """Set the fitted attributes from a partition."""
         order, labels, _ = used_first(found.labels.cpu().numpy(), self.n_clusters)
         weight = found.points.weight.cpu().numpy()
         self.X_fit_ = None if self._precomputed() else X.copy()
         self._set_means(labels, weight, found.norms.cpu().numpy()[order])
         # Of float64 like the blocks of new rows, so that both get the same labels.
-        reduced = self._reduced(self._blocks(X).split(kernel.numpy()))
+        reduced = self._reduced(blocks.split(kernel.numpy()))
         # The last means may lose a cluster that the last partition had.
-        order, self.labels_, counts = used_first(reduced.argmin(1), self.n_clusters)
+        nearest = self._nearest(reduced)
+        order, self.labels_, counts = used_first(nearest, self.n_clusters)
         squares = found.points.squares.cpu().numpy()
-        self.inertia_ = float((weight * (squares + reduced.min(1))).sum())
+        unit = 2.0**blocks.exponent
+        self.inertia_ = unit * float((weight * (squares + reduced.min(1))).sum())
         self.dual_coef_ = self.dual_coef_[order]
         self._norms = self._norms[order]
-        self.objective_history_ = found.history
+        self.objective_history_ = [value * unit for value in found.history]
         self.n_iter_ = found.n_iter
         self._n_features_out = self.n_clusters
         self._warn_of_empty(counts, X)

@@ -6,12 +6,18 @@ import copy
 
 import numpy as np
 import scipy.sparse as sp
+import torch
 from sklearn.utils.validation import check_is_fitted
 
 from skdeepcluster.engine import Compute
+from skdeepcluster.kmeans._assignment import first_nearest
+from skdeepcluster.kmeans._rows import summation_error
 from skdeepcluster.shallow._base import answer_dtype
 from skdeepcluster.shallow._hard_memberships import HardClusterer
 from skdeepcluster.shallow._kernel_blocks import KernelBlocks
+
+# Numbers in the longest vectors of processors, and more.
+_VECTOR = 16
 
 
 class KernelMeans(HardClusterer):
@@ -44,8 +50,14 @@ class KernelMeans(HardClusterer):
             )
         X = self._validate(X, reset=False)
         blocks = self._blocks(self.X_fit_)
-        squares = blocks.squares(X)[:, None] + self._reduced(blocks.of(X))
-        return np.sqrt(squares.clip(0)).astype(answer_dtype(X))
+        own = blocks.squares(X)[:, None]
+        squares = own + self._reduced(blocks.of(X, self._n_fit))
+        # What rounding leaves of nothing: its root would look like a distance.
+        squares[squares <= self._rounding() * np.abs(own + self._norms)] = 0
+        distances = np.sqrt(squares)
+        if blocks.exponent:
+            distances *= 2.0 ** (blocks.exponent / 2)
+        return distances.astype(answer_dtype(X))
 
     def _validate(self, X, *, reset):
         X = super()._validate(X, reset=reset)
@@ -62,13 +74,33 @@ class KernelMeans(HardClusterer):
         return X
 
     def _label(self, X):
-        reduced = self._reduced(self._blocks(self.X_fit_).of(X))
-        return reduced.argmin(axis=1).astype(np.int32)
+        reduced = self._reduced(self._blocks(self.X_fit_).of(X, self._n_fit))
+        return self._nearest(reduced)
 
     def _reduced(self, blocks):
         """Squared distances to the means less the rows' own squares, (m, k)."""
-        parts = [self._norms - 2 * (self.dual_coef_ @ block.T).T for block in blocks]
-        return np.concatenate(parts)
+        return np.concatenate([self._norms - 2 * self._products(b) for b in blocks])
+
+    def _products(self, block):
+        """Products of rows with the means, (b, k), summed row by row."""
+        # Whole vectors of columns: their ends might be rounded otherwise.
+        columns = np.zeros((block.shape[1], -(-len(block) // _VECTOR) * _VECTOR))
+        columns[:, : len(block)] = block.T
+        return (self.dual_coef_ @ columns).T[: len(block)]
+
+    def _nearest(self, reduced):
+        """The first of the nearest means, beyond what rounding tells apart."""
+        error = self._rounding() * (np.abs(reduced - self._norms) + np.abs(self._norms))
+        near = first_nearest(torch.from_numpy(reduced), torch.from_numpy(error))
+        return near.numpy().astype(np.int32)
+
+    def _rounding(self):
+        """Part of what is summed that rounding may change."""
+        return summation_error(self._n_fit)
+
+    @property
+    def _n_fit(self):
+        return self.dual_coef_.shape[1]
 
     def _set_means(self, labels, weight, norms):
         """Set the combinations of rows; clusters without any copy the first."""
@@ -117,6 +149,8 @@ class KernelMeans(HardClusterer):
     def _blocks(self, X_fit):
         if callable(self.kernel):
             params = self.kernel_params or {}
+        elif self._precomputed():
+            params = {}
         else:
             params = {"gamma": self.gamma, "degree": self.degree, "coef0": self.coef0}
         return KernelBlocks(X_fit, self.kernel, params, self.precision)
