@@ -247,3 +247,10 @@ def _number_of_rows(n_zero):
 def answer_dtype(X):
     """Dtype of answers about X: its own, or float32 for smaller ones."""
     return np.float64 if X.dtype == np.float64 else np.float32
+
+
+def answer(values, X):
+    """Numbers about X in the dtype of answers, or as they are where that overflows."""
+    with np.errstate(over="ignore"):
+        narrow = values.astype(answer_dtype(X))
+    return narrow if np.isfinite(narrow).all() else values

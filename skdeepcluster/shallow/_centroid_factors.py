@@ -11,13 +11,16 @@ from sklearn.utils.validation import check_is_fitted
 from skdeepcluster.engine import Compute
 from skdeepcluster.kmeans._rows import fixed_order_sum
 from skdeepcluster.kmeans.means import as_rows
-from skdeepcluster.shallow._base import answer_dtype
+from skdeepcluster.shallow._base import answer
 from skdeepcluster.shallow._hard_memberships import HardClusterer
 from skdeepcluster.shallow._mean_starts import check_labels
+from skdeepcluster.utils._exact_products import row_exponents, scaled_rows
 from skdeepcluster.utils._forms import plain
 
 # Sums of squares of larger numbers might leave the range of float64.
 _LARGEST = 1e140
+# And of smaller ones than 2 to minus this might vanish.
+_FAR = 400
 
 
 class CentroidFactors(HardClusterer):
@@ -34,13 +37,19 @@ class CentroidFactors(HardClusterer):
         Returns
         -------
         distances : ndarray of shape (n_samples, n_clusters)
-            Euclidean distances, not squared, in X's dtype.
+            Euclidean distances, not squared, in X's dtype, or float64 where that
+            overflows.
         """
         check_is_fitted(self)
         X = self._validate(X, reset=False)
-        rows = self._rows(X)
-        squares = rows.distances(self._centers().to(rows.device))
-        return squares.sqrt().cpu().numpy().astype(answer_dtype(X))
+        exponent = self._exponent()
+        distances = self._distances(X, exponent)
+        if exponent:
+            distances = np.ldexp(distances, exponent)
+            far = np.flatnonzero(row_exponents(X) > exponent + _FAR)
+            if len(far):
+                distances[far] = self._distances(X[far], 0)
+        return answer(distances, X)
 
     def inverse_transform(self, Y):
         r"""Rows from memberships: the product :math:`Y X^\top` of the two factors.
@@ -58,7 +67,7 @@ class CentroidFactors(HardClusterer):
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            In the dtype of `cluster_centers_`.
+            In the dtype of `cluster_centers_`, or float64 where that overflows.
         """
         check_is_fitted(self)
         Y = check_array(
@@ -71,7 +80,8 @@ class CentroidFactors(HardClusterer):
                 f"Y has {Y.shape[1]} columns, but {type(self).__name__} has "
                 f"n_clusters={self._n_features_out} memberships per row."
             )
-        return np.asarray(Y @ self.cluster_centers_).astype(self.cluster_centers_.dtype)
+        centers = self.cluster_centers_
+        return answer(np.asarray(Y.astype(np.float64) @ centers), centers)
 
     def reconstruction_error(self, X):
         """Squared error of rows that are replaced by their nearest centres.
@@ -90,7 +100,7 @@ class CentroidFactors(HardClusterer):
         check_is_fitted(self)
         X = self._validate(X, reset=False)
         labels = torch.from_numpy(self._label(X).astype(np.int64))
-        return self._error(self._rows(X), labels, None)
+        return self._error(X, labels, None)
 
     def _validate(self, X, *, reset):
         X = super()._validate(X, reset=reset)
@@ -104,23 +114,51 @@ class CentroidFactors(HardClusterer):
             )
         return X
 
-    def _rows(self, X):
-        """The rows for computing with, on the device."""
+    def _rows(self, X, exponent):
+        """The rows for computing with, over ``2 ** exponent``, on the device."""
+        if exponent:
+            X = scaled_rows(X.astype(np.float64), np.full(X.shape[0], -exponent))
+            # All centres are equally near to rows so far away.
+            farthest = 2.0 ** (_FAR + 1)
+            if sp.issparse(X):
+                X.data = X.data.clip(-farthest, farthest)
+            else:
+                X = X.clip(-farthest, farthest)
         return as_rows(X, Compute.here(self.device, self.precision).device)
 
     def _label(self, X):
-        rows = self._rows(X)
-        return (
-            rows.nearest(self._centers().to(rows.device)).cpu().numpy().astype(np.int32)
-        )
+        exponent = self._exponent()
+        rows = self._rows(X, exponent)
+        nearest = rows.nearest(self._centers(exponent).to(rows.device))
+        return nearest.cpu().numpy().astype(np.int32)
 
-    def _centers(self):
-        return torch.from_numpy(self.cluster_centers_.astype(np.float64))
+    def _distances(self, X, exponent):
+        """Distances to the centres, (n, k), over ``2 ** exponent``."""
+        rows = self._rows(X, exponent)
+        squares = rows.distances(self._centers(exponent).to(rows.device))
+        return squares.sqrt().cpu().numpy()
 
-    def _error(self, rows, labels, weight):
+    def _exponent(self):
+        """Of the unit in which squares of differences to the centres do not vanish."""
+        return small_exponent(self.cluster_centers_)
+
+    def _centers(self, exponent):
+        centers = np.ldexp(self.cluster_centers_.astype(np.float64), -exponent)
+        return torch.from_numpy(centers)
+
+    def _error(self, X, labels, weight):
         """Weighted squared error of rows that are replaced by centres, a float."""
-        labels = labels.to(rows.device)
-        distances = rows.own_distances(self._centers().to(rows.device), labels)
-        return float(
-            fixed_order_sum(distances if weight is None else distances * weight)
-        )
+        exponent = self._exponent()
+        rows = self._rows(X, exponent)
+        centers = self._centers(exponent).to(rows.device)
+        distances = rows.own_distances(centers, labels.to(rows.device))
+        total = fixed_order_sum(distances if weight is None else distances * weight)
+        return float(np.ldexp(float(total), 2 * exponent))
+
+
+def small_exponent(X):
+    """Exponent of 2 above all entries where their squares would vanish, or else 0."""
+    if not X.shape[0]:
+        return 0
+    exponent = int(row_exponents(X).max())
+    return exponent if exponent < -_FAR else 0

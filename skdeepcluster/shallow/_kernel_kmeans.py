@@ -6,6 +6,7 @@ from functools import partial
 from math import isfinite
 from numbers import Real
 
+import numpy as np
 import scipy.sparse as sp
 
 from skdeepcluster.engine import RandomStreams, verbosity
@@ -270,7 +271,9 @@ class KernelKMeans(KernelMeans):
         order, self.labels_, counts = used_first(nearest, self.n_clusters)
         squares = found.points.squares.cpu().numpy()
         unit = 2.0**blocks.exponent
-        self.inertia_ = unit * float((weight * (squares + reduced.min(1))).sum())
+        distances = squares + reduced.min(1)
+        distances[np.abs(distances) <= self._rounding() * np.abs(squares)] = 0
+        self.inertia_ = unit * float((weight * distances).sum())
         self.dual_coef_ = self.dual_coef_[order]
         self._norms = self._norms[order]
         self.objective_history_ = [value * unit for value in found.history]

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdeepcluster.engine import Compute
 from skdeepcluster.kmeans._assignment import first_nearest
 from skdeepcluster.kmeans._rows import summation_error
-from skdeepcluster.shallow._base import answer_dtype
+from skdeepcluster.shallow._base import answer
 from skdeepcluster.shallow._hard_memberships import HardClusterer
 from skdeepcluster.shallow._kernel_blocks import KernelBlocks
 
@@ -22,6 +22,8 @@ _VECTOR = 16
 
 class KernelMeans(HardClusterer):
     """Clusterers whose means are combinations of training rows, `dual_coef_`."""
+
+    _indistinct = "duplicate rows of X, or rows that the kernel does not tell apart"
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -39,7 +41,7 @@ class KernelMeans(HardClusterer):
         Returns
         -------
         distances : ndarray of shape (n_samples, n_clusters)
-            Distances, not squared, in X's dtype.
+            Distances, not squared, in X's dtype, or float64 where that overflows.
         """
         check_is_fitted(self)
         if self._precomputed():
@@ -57,7 +59,7 @@ class KernelMeans(HardClusterer):
         distances = np.sqrt(squares)
         if blocks.exponent:
             distances *= 2.0 ** (blocks.exponent / 2)
-        return distances.astype(answer_dtype(X))
+        return answer(distances, X)
 
     def _validate(self, X, *, reset):
         X = super()._validate(X, reset=reset)

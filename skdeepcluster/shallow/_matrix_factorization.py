@@ -11,7 +11,7 @@ import torch
 from skdeepcluster.engine import RandomStreams, verbosity
 from skdeepcluster.kmeans.means import METHODS, SOLVERS, EuclideanPoints, factorize
 from skdeepcluster.shallow._base import answer_dtype
-from skdeepcluster.shallow._centroid_factors import CentroidFactors
+from skdeepcluster.shallow._centroid_factors import CentroidFactors, small_exponent
 from skdeepcluster.shallow._hard_memberships import used_first
 from skdeepcluster.shallow._mean_starts import center_starts
 from skdeepcluster.shallow._starts import number_of_starts
@@ -205,16 +205,18 @@ class MatrixFactorizationKMeans(CentroidFactors):
         self : object
             The fitted estimator.
         """
-        given = self._validate(X, reset=True)
-        tasks = Tasks(self, X, y, partial(self._fitted_attributes, answer_dtype(given)))
+        given, passed = self._validate(X, reset=True), X
         X, weight, _ = self._heavy(given, sample_weight)
-        points = EuclideanPoints(self._rows(X), weight)
+        exponent = small_exponent(X)
+        snapshot = partial(self._fitted_attributes, answer_dtype(X), exponent)
+        tasks = Tasks(self, passed, y, snapshot)
+        points = EuclideanPoints(self._rows(X, exponent), weight)
         streams = RandomStreams.from_random_state(self.random_state)
         with verbosity(self.verbose):
             tasks.fit_begins()
             found = factorize(
                 points,
-                center_starts(self.init, self.n_clusters, X, points, streams),
+                center_starts(self.init, self.n_clusters, X, points, streams, exponent),
                 solver=self.solver,
                 n_init=number_of_starts(
                     self.init, self.n_init, _PALM_STARTS if self.solver == "palm" else 1
@@ -226,21 +228,22 @@ class MatrixFactorizationKMeans(CentroidFactors):
                 dtype=getattr(torch, self.precision),
                 tasks=tasks,
             )
-            self._finish(X, points, found)
+            self._finish(X, points, found, exponent)
             if X is not given:
                 self.labels_ = self._label(given)
             tasks.fit_ends()
         return self
 
-    def _finish(self, X, points, found):
+    def _finish(self, X, points, found, exponent):
         """Set the fitted attributes from a partition."""
-        self._set_centers(found.centers.cpu().numpy(), X)
+        self._set_centers(np.ldexp(found.centers.cpu().numpy(), exponent), X)
         order, labels, counts = used_first(self._label(X), self.n_clusters)
         self._set_centers(self.cluster_centers_[order], X)
         self.labels_ = labels
         at = torch.from_numpy(labels.astype(np.int64))
-        self.inertia_ = self._error(points.rows, at, points.summed_weight)
-        self.objective_history_ = found.history
+        self.inertia_ = self._error(X, at, points.summed_weight)
+        history = np.ldexp(np.array(found.history), 2 * exponent)
+        self.objective_history_ = history.tolist()
         self.binary_gap_ = found.binary_gap
         self.n_iter_ = found.n_iter
         self._warn_of_empty(counts, X)
@@ -249,9 +252,9 @@ class MatrixFactorizationKMeans(CentroidFactors):
         self.cluster_centers_ = np.asarray(centers).astype(answer_dtype(X))
         self._n_features_out = self.n_clusters
 
-    def _fitted_attributes(self, dtype, centers):
+    def _fitted_attributes(self, dtype, exponent, centers):
         """Those of a model that stops after an iteration, for callbacks."""
         return {
-            "cluster_centers_": centers.cpu().numpy().astype(dtype),
+            "cluster_centers_": np.ldexp(centers.cpu().numpy(), exponent).astype(dtype),
             "_n_features_out": self.n_clusters,
         }

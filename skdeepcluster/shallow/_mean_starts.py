@@ -11,7 +11,7 @@ from skdeepcluster.shallow._starts import given_centers
 from skdeepcluster.utils._forms import plain_numbers
 
 
-def center_starts(init, n_clusters, X, points, streams):
+def center_starts(init, n_clusters, X, points, streams, exponent):
     """Function that gives the centres of a start, and when called again the next.
 
     Parameters
@@ -21,8 +21,9 @@ def center_starts(init, n_clusters, X, points, streams):
     X : ndarray or CSR matrix of shape (n, d)
         What a callable gets.
     points : EuclideanPoints
-        The same rows.
+        The same rows, over ``2 ** exponent``.
     streams : RandomStreams
+    exponent : int
 
     Returns
     -------
@@ -32,7 +33,7 @@ def center_starts(init, n_clusters, X, points, streams):
         seeding = PointSeeding(points, streams.generator("kmeans"))
         return lambda: points.rows.gather(seeding.draw(init, n_clusters))
     given = given_centers(init, n_clusters, X, streams)
-    return lambda: torch.from_numpy(np.array(given()))
+    return lambda: torch.from_numpy(np.ldexp(given(), -exponent))
 
 
 def label_starts(init, n_clusters, points, streams, keep):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -16,6 +18,8 @@ _ROUNDING = 1e-12
 # Points that are told from their likes by fiat, at most; each takes passes over all
 # products.
 _MOST_SINGLED = 32
+# Passes in which pairs of points are told apart by what the two have in common.
+_MOST_PAIRED = 2
 _GOLDEN = (5**0.5 - 1) / 2
 
 
@@ -26,10 +30,11 @@ def kernel_rank(
 
     Points are told apart by the sums of their products with all points, by their
     squares, and by the sums of their products with the classes of those told apart
-    before. Where a class is left with several points, what they hold decides; where
-    only products are known, one point is singled out, and the others are told apart by
-    it. So to shuffle the points leads to the same order, or to one that a symmetry of
-    the products makes of it: on a ring, say, all points are alike.
+    before. Where a class is left with several points, what they hold decides. Where
+    only products are known, it is what pairs of them have in common, and then one point
+    is singled out, and the others are told apart by it. So to shuffle the points leads
+    to the same order, or to one that a symmetry of the products makes of it: on a ring,
+    say, all points are alike.
 
     Parameters
     ----------
@@ -51,13 +56,18 @@ def kernel_rank(
     for values, error in products.sums(weight):
         classes = _split(classes, values, error)
     classes = _split(classes, products.squares, _ROUNDING * np.abs(products.squares))
-    for _ in range(_MOST_SINGLED):
-        classes = _told_apart(products, weight, classes, equal)
+    classes = _told_apart(products, weight, classes, equal)
+    for number in range(_MOST_PAIRED + _MOST_SINGLED):
         shared = _shared(classes, equal)
         if not len(shared) or content is not None:
             break
+        if number < _MOST_PAIRED:
+            products = products.paired(weight)
+            classes = _told_apart(products, weight, classes, equal)
+            continue
         first = equal[classes == shared[0]].min()
         classes = _split(classes, -1.0 * (equal == first), np.zeros(len(equal)))
+        classes = _told_apart(products, weight, classes, equal)
     last = equal if content is None else content.numpy()
     return rank_of(np.lexsort((last, classes)))
 
@@ -67,16 +77,26 @@ class Products:
 
     def __init__(self, kernel: Tensor) -> None:
         self.kernel = kernel
-        squares = kernel.diagonal().to(torch.float64)
+        largest = max(abs(float(end)) for end in kernel.aminmax())
+        # Squares of products might leave the range of float64.
+        self._unit = 2.0 ** -math.frexp(largest)[1]
+        squares = kernel.diagonal().to(torch.float64) * self._unit
         self.squares = squares.cpu().numpy()
         self._lengths = squares.abs().sqrt()
+
+    def paired(self, weight: Tensor) -> Products:
+        """Pairs of points that also know what the two have in common."""
+        kernel = self.kernel.to(torch.float64) * self._unit
+        common = kernel @ (kernel * weight[:, None]) / weight.sum()
+        # Any function would do that hardly ever takes two pairs for each other.
+        return Products(kernel + torch.cos(1 + _GOLDEN * common))
 
     def sums(self, weighted: Tensor) -> list[tuple[NDArray, NDArray]]:
         """Weighted sums of products, and of their squares, each with its error."""
         shape = 3, len(self.kernel)
         sums = torch.empty(shape, dtype=torch.float64, device=self.kernel.device)
         for rows in row_blocks(*self.kernel.shape):
-            block = self.kernel[rows].to(torch.float64)
+            block = self.kernel[rows].to(torch.float64) * self._unit
             sums[0, rows] = block @ weighted
             sums[1, rows] = block.abs() @ weighted
             sums[2, rows] = block.square() @ weighted
