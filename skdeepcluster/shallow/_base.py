@@ -91,17 +91,11 @@ class BaseShallowEstimator(CallbackSupportMixin, BaseEstimator):
         """Whether a mapped array needs no conversion, and can be looked at as it is."""
         return isinstance(X, np.ndarray) and X.dtype in self._dtypes
 
-    def _check_n_samples(self, n_samples, n_heavy):
-        """Refuse fewer rows, and fewer rows of a positive weight, than clusters."""
+    def _check_n_samples(self, n_samples):
         n_groups = getattr(self, self._groups)
         if n_samples < n_groups:
             raise ValueError(
                 f"n_samples={n_samples} should be >= {self._groups}={n_groups}."
-            )
-        if n_heavy < n_groups:
-            raise ValueError(
-                "The number of rows with a positive sample_weight should be >= "
-                f"{self._groups}={n_groups}, got {n_heavy}."
             )
 
     def _warn_of_empty(self, counts, X):
@@ -197,7 +191,7 @@ class BaseDirectionalEstimator(BaseShallowEstimator):
             weight = group.concat(weight)
         matrix = self._matrix(own, precision, group)
         if first:
-            self._check_n_samples(len(weight), len(matrix))
+            self._check_n_samples(len(weight))
         self._check_zero_rows(matrix, (weight > 0).nonzero().squeeze(1))
         return DirectionalRows(X, own, matrix, weight[weight > 0])
 

@@ -42,7 +42,7 @@ class HardClusterer(
         """
         weight = self._validate_weight(sample_weight, X)
         keep = weight.numpy() > 0
-        self._check_n_samples(X.shape[0], int(keep.sum()))
+        self._check_n_samples(X.shape[0])
         return rows_with(X, keep), weight[weight > 0], keep
 
     @property
