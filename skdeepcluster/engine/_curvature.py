@@ -24,6 +24,9 @@ _STABLE_RATE = 0.02
 _CONVOLUTION_SHARE = 0.08
 # And elsewhere: the layers within a network are as steep whatever the data.
 _LEAST_SHARE = 0.01
+# Rate, relative to the curvature, beyond which a first layer diverges that is narrow
+# beside the data: times its width over the number of features.
+_NARROW_RATE = 1.0
 
 
 class DataCurvature:
@@ -45,8 +48,8 @@ class DataCurvature:
         Sample weights, of mean 1.
     shard : Shard, optional
         Where other processes have rows, too.
-    least_share : float, default=0.0
-        What :math:`\lambda / D` is taken to be at least, see `least_share_of`.
+    network : nn.Module, optional
+        Which reconstructs the rows: its layers may be steeper than the data.
     """
 
     def __init__(
@@ -55,13 +58,13 @@ class DataCurvature:
         batch_size: int | None = None,
         weight: Tensor | None = None,
         shard: Shard | None = None,
-        least_share: float = 0.0,
+        network: nn.Module | None = None,
     ) -> None:
         self.x = x
         self.batch_size = batch_size
         self.weight = weight
         self.shard = shard or Shard(len(x))
-        self.least_share = least_share
+        self.network = network
 
     def relative(self, optimizer: OptimizerSpec) -> OptimizerSpec:
         """Optimizer for reconstructing the data, its rate relative to the curvature."""
@@ -85,8 +88,10 @@ class DataCurvature:
         curvature = self.largest_eigenvalue() / self.x.shape[1]
         if curvature < _FLAT:  # constant data, but for rounding
             return rate
-        shares = self.least_share, self.share_of_batches(), self.heaviest_share()
-        curvature = max(curvature, *shares)
+        curvature = max(curvature, self.share_of_batches(), self.heaviest_share())
+        if self.network is not None:
+            curvature = max(curvature, least_share_of(self.network))
+            rate = min(rate, largest_relative_rate(self.network, self.x.shape[1]))
         # Three digits: rounding of sums, which varies with the threads, does not show.
         return float(f"{rate / curvature:.3g}")
 
@@ -147,6 +152,24 @@ def least_share_of(network: nn.Module) -> float:
     known = [float(getattr(module, "least_share", 0.0)) for module in modules]
     shares = any(isinstance(module, _CONVOLUTIONS) for module in modules)
     return max(*known, _CONVOLUTION_SHARE if shares else _LEAST_SHARE)
+
+
+def largest_relative_rate(network: nn.Module, n_features: int) -> float:
+    r"""Largest stable rate of a first layer, relative to the curvature of the data.
+
+    With m outputs for D features, at the usual initial weights of the last layer (of
+    variance 1 / (3 m)), the error has the curvature
+    :math:`\frac{2}{D} \cdot \frac{D}{3 m} \cdot \lambda` in the weights of the first
+    layer, which is :math:`\frac{2 D}{3 m}` times that of the data,
+    :math:`\lambda / D`. For layers that are not narrow beside the data (25,000 features
+    at a width of 500) the default rate stays below the limit.
+    """
+    widths = [
+        layer.out_features
+        for layer in network.modules()
+        if isinstance(layer, nn.Linear) and layer.in_features == n_features
+    ]
+    return _NARROW_RATE * max(widths) / n_features if widths else float("inf")
 
 
 def _longest(rows: _DenseSample | _SparseSample, group: Group) -> Tensor:

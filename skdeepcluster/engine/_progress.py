@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from skdeepcluster.architectures import GeneratorDropout
 from skdeepcluster.engine._batches import shuffled_batches
 from skdeepcluster.engine._callbacks import EpochReporter
-from skdeepcluster.engine._curvature import DataCurvature, least_share_of
+from skdeepcluster.engine._curvature import DataCurvature
 from skdeepcluster.engine._losses import BatchLosses, factors_at
 from skdeepcluster.engine._net import PhaseNet, TrainingDivergedError
 from skdeepcluster.engine._phases import (
@@ -228,7 +228,7 @@ class PhaseProgress:
             trainer.batch_size,
             trainer.own_weight,
             trainer.shard,
-            least_share_of(trainer.network),
+            trainer.network,
         )
         if phase.rate == "relative":
             return curvature.relative(phase.optimizer)

@@ -6,7 +6,7 @@ import scipy.sparse as sp
 import torch
 from torch import nn
 
-from skdeepcluster import IDEC
+from skdeepcluster import DEC, IDEC
 from skdeepcluster.architectures import (
     ConvAutoencoder,
     IdentityArchitecture,
@@ -235,10 +235,12 @@ def test_the_first_component_counts_at_least_a_share():
     rate = rate_of(x)
     share = DataCurvature(x).largest_eigenvalue() / 50
     assert share < 0.05
-    assert rate_of(x, least_share=share / 2) == rate
-    assert rate_of(x, least_share=0.1) == pytest.approx(0.2)
+    steep, flat = torch.nn.Identity(), torch.nn.Identity()
+    steep.least_share, flat.least_share = 0.1, share / 2
+    assert rate_of(x, network=flat) == rate
+    assert rate_of(x, network=steep) == pytest.approx(0.2)
     fast = OptimizerSpec("sgd", 10.0)
-    limited = DataCurvature(x, least_share=0.1).limited(fast, 2.0)
+    limited = DataCurvature(x, network=steep).limited(fast, 2.0)
     assert limited.learning_rate == pytest.approx(0.1)
 
 
@@ -257,11 +259,23 @@ def test_wide_data_without_a_leading_direction_have_a_limit():
     """The layers within a network are as steep however flat the data are."""
     data = sp.random_array((1000, 20_000), density=1e-3, format="csr", rng=0)
     rows = SparseRows(data, Scaling.fit(data), Compute.resolve("cpu", "float32"))
-    network = MLPAutoencoder((4,)).build(20_000, 2)
-    share = least_share_of(network)
+    network = MLPAutoencoder((400,)).build(20_000, 2)
     assert rate_of(rows, batch_size=256) > 5.0
-    assert rate_of(rows, batch_size=256, least_share=share) == 2.0
-    assert rate_of(rows, batch_size=64, least_share=share) == 1.28
+    assert rate_of(rows, batch_size=256, network=network) == 2.0
+    assert rate_of(rows, batch_size=64, network=network) == 1.28
+    narrow = MLPAutoencoder((4,)).build(20_000, 2)  # at 1 / 5000 of the curvature
+    assert rate_of(rows, batch_size=256, network=narrow) == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize("sizes", [(), (16,)])
+def test_narrow_layers_do_not_diverge_on_wide_data(sizes):
+    """Rows of counts that share no column, as hashed texts are."""
+    rng = np.random.RandomState(0)
+    column, row = rng.randint(0, 20_000, 7200), np.repeat(np.arange(120), 60)
+    X = sp.csr_array((np.ones(7200), (row, column)), shape=(120, 20_000))
+    model = DEC(3, hidden_layer_sizes=sizes, pretrain_epochs=40, max_iter=1, n_init=1)
+    losses = model.set_params(random_state=0).fit(X).history_["pretraining"]["loss"]
+    assert losses[-1] < losses[0] < 1.2
 
 
 def test_networks_that_share_weights_have_a_share():
