@@ -25,7 +25,8 @@ class ClusterClassification(SoftmaxClustering):
     :math:`W = 2 M / \bar d`, :math:`b_k = -\lVert \mu_k \rVert^2 / \bar d`, where
     :math:`\bar d` is the mean squared distance to the nearest centre. Every `refresh`
     runs Lloyd's iteration from the centres as they stand, which keeps the numbers of
-    the clusters, and takes its labels. Labels of rows are those of the layer.
+    the clusters, takes its labels, and lets the layer decide as the centres do again,
+    with the first :math:`\bar d`. Labels of rows are those of the layer.
 
     Parameters
     ----------
@@ -44,7 +45,15 @@ class ClusterClassification(SoftmaxClustering):
         self, z: Tensor, weight: Tensor | None = None, reduce: Reduce = identity
     ) -> Tensor:
         """Pseudo-label of every row, (n,)."""
-        return self.update_centers(z, weight, reduce)
+        labels = self.update_centers(z, weight, reduce)
+        # A layer left to itself contradicts k-means about ever more rows: labels and
+        # network then chase each other away from the clusters. Were its scale that of
+        # the embedding as it is, this would grow without end.
+        weights, bias = self._layer_of_centers()
+        with torch.no_grad():
+            self.weight.copy_(weights)
+            self.bias.copy_(bias)
+        return labels
 
     def expected_target(self, n_rows: int, size: int) -> TensorSpec:
         """Pseudo-labels."""

@@ -25,6 +25,11 @@ def linear_scores(z: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return products.sum(dim=2) + like(bias, z)
 
 
+# In units of a mean squared reconstruction's curvature. That of a softmax layer begins
+# at about the same, and grows with the embedding: tenfold in training (measured).
+_STEEPNESS = 10.0
+
+
 class SoftmaxClustering(ClusteringObjective):
     r"""Clustering losses whose assignments are those of a softmax layer.
 
@@ -44,14 +49,18 @@ class SoftmaxClustering(ClusteringObjective):
         :math:`\Theta`; empty before ``initialise``, as is the bias.
     bias : Parameter of shape (n_clusters,)
         b.
+    spread : Tensor
+        :math:`\bar d`; 1 before ``initialise``.
     """
 
     learns_centers = False
+    spread: Tensor
 
     def __init__(self, n_clusters: int, n_init: int = 20) -> None:
         super().__init__(n_clusters, n_init)
         self.weight = nn.Parameter(torch.empty(0))
         self.bias = nn.Parameter(torch.empty(0))
+        self.register_buffer("spread", torch.ones(()))
 
     def initialise(
         self,
@@ -71,6 +80,20 @@ class SoftmaxClustering(ClusteringObjective):
             "weight": TensorSpec((self.n_clusters, size)),
             "bias": TensorSpec((self.n_clusters,)),
         }
+
+    @torch.no_grad()
+    def steepness(self, n_features: int) -> float:
+        """10, or more for embeddings far from the scale of a pretrained one.
+
+        The curvature in the layer goes with the squared embedding, that in the
+        embedding with the squared layer.
+        """
+        if not self.centers.numel():
+            return _STEEPNESS
+        squared = in_double(self.centers).square().sum(dim=1).mean() + self.spread
+        largest = max(float(squared), float(in_double(self.weight).square().sum()))
+        # Two digits: rounding of sums, which varies with the threads, does not show.
+        return max(_STEEPNESS, float(f"{largest / _STEEPNESS:.2g}"))
 
     def log_q(self, z: Tensor) -> Tensor:
         """Log of the softmax layer's answers, (n, k)."""
@@ -96,8 +119,14 @@ class SoftmaxClustering(ClusteringObjective):
         # Where every row is a centre, the sharpest layer that rounding leaves of use.
         sharpest = torch.finfo(z.dtype).eps * float(squared.max())
         spread = max(float(total[0] / total[1]), sharpest) or 1.0
-        self.weight = nn.Parameter(2 * self.centers / spread)
-        self.bias = nn.Parameter(-squared / spread)
+        self.spread = squared.new_tensor(spread)
+        self.weight, self.bias = map(nn.Parameter, self._layer_of_centers())
+
+    def _layer_of_centers(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the layer that decides as the centres do."""
+        spread = float(self.spread)
+        squared = self.centers.square().sum(dim=1)
+        return 2 * self.centers / spread, -squared / spread
 
     def _scores(self, z: Tensor) -> Tensor:
         return linear_scores(z, self.weight, self.bias)

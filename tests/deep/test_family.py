@@ -5,7 +5,7 @@ import pytest
 import torch
 from dec_cases import X, Y
 from sklearn.base import clone
-from sklearn.datasets import make_blobs
+from sklearn.datasets import load_digits, make_blobs
 from sklearn.metrics import adjusted_rand_score
 
 from skdeepcluster import (
@@ -20,6 +20,7 @@ from skdeepcluster import (
 from skdeepcluster.architectures import ConvAutoencoder, UnpoolingAutoencoder
 from skdeepcluster.engine import TrainingDivergedError
 from skdeepcluster.kmeans import nearest_center
+from skdeepcluster.metrics import clustering_accuracy
 from skdeepcluster.objectives import Hardening, Reconstruction, SoftKMeans
 
 SMALL = {
@@ -371,3 +372,33 @@ def test_total_of_idec():
         batch = Batch(x=x, z=z, x_hat=x_hat, target=target)
         total += weight * objective.loss(batch).mean().item()
     assert total == pytest.approx(0.6304132924, abs=1e-9)
+
+
+def test_classes_of_kmeans_do_not_lead_away_from_its_clusters():
+    """With the defaults, and as in CCNN without a reconstruction."""
+    rows, classes = load_digits(return_X_y=True)
+    rows, classes = rows[:400], classes[:400]
+    settings = {"n_clusters": 10, "batch_size": 50, "n_init": 3, "random_state": 0}
+    start = DeepClustering(
+        clustering_loss=None,
+        reconstruction_weight=0,
+        hidden_layer_sizes=(128, 128),
+        pretrain_epochs=20,
+        max_iter=1,
+        **settings,
+    ).fit(rows)
+    for weight in (1, 0):
+        model = DeepClustering(
+            clustering_loss="classification",
+            clustering_weight=1,
+            reconstruction_weight=weight,
+            pretrained=start,
+            max_iter=25,
+            tol=0,
+            **settings,
+        ).fit(rows)
+        first, last = (
+            clustering_accuracy(classes, labels)
+            for labels in (model.initial_labels_, model.labels_)
+        )
+        assert last > first - 0.03

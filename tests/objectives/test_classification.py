@@ -5,7 +5,11 @@ import math
 import pytest
 import torch
 
-from skdeepcluster.objectives import Batch, ClusterClassification
+from skdeepcluster.objectives import (
+    Batch,
+    ClusterClassification,
+    MutualInformation,
+)
 
 TOLERANCE = {"rtol": 0, "atol": 1e-9}
 
@@ -79,6 +83,40 @@ def test_pseudo_labels_are_those_of_kmeans():
     weight = double([1.0, 1.0, 3.0, 1.0])
     objective.refresh(double([[0.0], [1.0], [9.0], [11.0]]), weight)
     assert objective.centers.flatten().tolist() == [0.5, 9.5]
+
+
+def test_a_refresh_makes_the_layer_agree_with_kmeans():
+    """Whatever the layer has learnt, and at the scale of the first clusters."""
+    z = random_rows(n=60)
+    objective = initialised(z, 4)
+    spread = torch.cdist(z, objective.centers).amin(dim=1).square().mean()
+    layer = objective.weight
+    with torch.no_grad():
+        objective.weight.copy_(random_rows(n=4, seed=1))
+        objective.bias.copy_(double([1.0, -1.0, 0.5, 0.0]))
+    moved = 2 * z + double([3.0, 0.0, -1.0])
+    labels = objective.refresh(moved)
+    assert torch.equal(objective.assign(moved), labels)
+    squared = torch.cdist(moved, objective.centers).square()
+    expected = (-squared / spread).log_softmax(dim=1)
+    torch.testing.assert_close(objective.log_q(moved), expected)
+    assert objective.weight is layer  # the one that the optimizer has
+
+
+@pytest.mark.parametrize("kind", [ClusterClassification, MutualInformation])
+def test_steepness_is_ten_and_more_far_from_the_usual_scale(kind):
+    assert kind(3).steepness(64) == 10.0
+    z = random_rows(n=60)
+    found = []
+    for scale in (1.0, 1e2, 1e-2):
+        objective = kind(3)
+        generator = torch.Generator().manual_seed(0)
+        objective.initialise(scale * z, None, generator)
+        found.append(objective.steepness(64))
+    assert found[0] == 10.0
+    # E|z|^2 is 3, of which k-means keeps all; W is 2 M / d.
+    assert found[1] == pytest.approx(1e4 * 3 / 10, rel=0.3)
+    assert found[2] > 1e3
 
 
 def test_loss():
