@@ -5,6 +5,7 @@ from __future__ import annotations
 from numbers import Integral, Real
 
 import numpy as np
+import scipy.sparse as sp
 
 from skdeepcluster.architectures import BoundedEmbedding
 from skdeepcluster.deep._clusterer import BaseDeepClusterer
@@ -14,10 +15,14 @@ from skdeepcluster.engine import label_change
 from skdeepcluster.objectives import LayerwiseReconstruction
 from skdeepcluster.utils._group import Shard
 from skdeepcluster.utils._sklearn import Interval, StrOptions
+from skdeepcluster.utils._stored import row_blocks
 
 # Of the embedding that a bounded one is made of: so far it stays almost linear.
 _HEADROOM = 2.0
 _SCALE_ROWS = 1000
+# Beyond so many times the distance of the median row from the mean, a row stands out;
+# in images, texts and embeddings the farthest is at 1.0 to 1.7.
+_FAR = 1.75
 
 
 class BaseDiscriminativeClusterer(BaseDeepClusterer):
@@ -61,12 +66,12 @@ class BaseDiscriminativeClusterer(BaseDeepClusterer):
         fixed = next(network.parameters(), None) is None
         if fixed or isinstance(network, BoundedEmbedding):
             return scaling, network
-        return scaling, BoundedEmbedding(network, self._embedding_scale(rows))
+        return scaling, BoundedEmbedding(network, self._embedding_scale(rows, scaling))
 
-    def _embedding_scale(self, rows):
-        """Scale of an embedding that others have learnt; 1 for one to be learnt."""
+    def _embedding_scale(self, rows, scaling):
+        """What an embedding is divided by before its bounds."""
         if self.pretrained is None:
-            return 1.0
+            return far_rows_scale(rows.X, rows.own_weight, scaling.mean, rows.group)
         shard = rows.shard or Shard(rows.n_rows)
         some, largest = rows.X[shard.evenly(_SCALE_ROWS)], 0.0
         if some.shape[0]:
@@ -76,7 +81,7 @@ class BaseDiscriminativeClusterer(BaseDeepClusterer):
         return _HEADROOM * max(largest, np.finfo(np.float32).tiny)
 
     def _representation(self):
-        return {"bounded": True}
+        return {"bounded": "by the farthest row"}
 
     def _reconstruction(self):
         return LayerwiseReconstruction(self.layer_weight)
@@ -108,3 +113,45 @@ class BaseDiscriminativeClusterer(BaseDeepClusterer):
         warmup = budget.warmup_epochs(self.warmup_epochs)
         # A short fit is to come to more than that.
         return min(warmup, epochs // 2) if self.warmup_epochs == "auto" else warmup
+
+
+def far_rows_scale(X, weight, mean, group):
+    """Scale of a bounded embedding in which the farthest rows do not saturate.
+
+    At a scale of 1 most rows spread over all of the embedding, and a few that are far
+    from them end at its edge, where they are no longer far: rare clusters are lost
+    before they are looked for.
+
+    Parameters
+    ----------
+    X : {ndarray, StoredRows, CSR matrix} of shape (n_samples, n_features)
+        Rows of this process.
+    weight : ndarray of shape (n_samples,) or None
+    mean : ndarray of shape (n_features,)
+    group : Group
+        Processes that have other rows.
+
+    Returns
+    -------
+    scale : float
+        Twice the number of times that the farthest row is farther from the mean than
+        the median row; 1 where no row stands out.
+    """
+    own = _distances_from(mean, X), np.ones(X.shape[0]) if weight is None else weight
+    distances, weights = map(np.concatenate, zip(*group.each(own), strict=True))
+    order = np.argsort(distances)
+    below = np.cumsum(weights[order])
+    median = distances[order[np.searchsorted(below, below[-1] / 2)]]
+    if median == 0:
+        return 1.0
+    # Three digits: rounding of sums does not show.
+    farthest = float(f"{distances.max() / median:.3g}")
+    return _HEADROOM * farthest if farthest > _FAR else 1.0
+
+
+def _distances_from(mean, X):
+    if sp.issparse(X):
+        lengths = np.asarray(X.multiply(X).sum(axis=1)).ravel()
+        return np.sqrt((lengths - 2 * (X @ mean) + mean @ mean).clip(0))
+    blocks = row_blocks(X)
+    return np.concatenate([np.linalg.norm(block - mean, axis=1) for block in blocks])

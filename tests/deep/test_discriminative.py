@@ -18,6 +18,7 @@ from skdeepcluster.architectures import (
     ConvAutoencoder,
     IdentityArchitecture,
 )
+from skdeepcluster.deep._discriminative import far_rows_scale
 from skdeepcluster.engine import Budget, Pretraining
 from skdeepcluster.kmeans import kmeans
 from skdeepcluster.objectives import (
@@ -25,6 +26,7 @@ from skdeepcluster.objectives import (
     MutualInformation,
     SoftRegularizedKMeans,
 )
+from skdeepcluster.utils._group import ALONE
 
 SMALL = {
     "n_clusters": 3,
@@ -61,6 +63,40 @@ def clustering_phase(estimator, n_samples=10_000):
 )
 def test_sklearn_checks_without_a_network(estimator, check):
     check(estimator)
+
+
+def mixture(sizes, means, n_features=10):
+    noise = np.random.RandomState(0).normal(size=(sum(sizes), n_features))
+    y = np.repeat(np.arange(len(sizes)), sizes)
+    return noise + np.array(means)[y, None], y
+
+
+@pytest.mark.parametrize("method", [MIADM, SRKMeans])
+@pytest.mark.parametrize(
+    "sizes, means, n_features",
+    [
+        ([1000, 20, 10], [0, 12, -12], 10),
+        ([500, 20], [0, 4], 5),
+    ],
+)
+def test_rare_clusters_are_not_lost_in_the_bounds(method, sizes, means, n_features):
+    rows, y = mixture(sizes, means, n_features)
+    model = method(len(sizes), hidden_layer_sizes=(16,), pretrain_epochs=60)
+    model.set_params(warmup_epochs=0)
+    model.set_params(max_iter=1, n_init=3, random_state=0).fit(rows)
+    assert adjusted_rand_score(y, model.initial_labels_) > 0.98
+
+
+def test_the_scale_of_the_bounds():
+    rows = np.array([[3.0], [-3.0], [3.0], [-3.0], [30.0]])
+    mean = np.zeros(1)
+    for data in (rows, sp.csr_array(rows)):
+        assert far_rows_scale(data, None, mean, ALONE) == 20.0
+        assert far_rows_scale(data, np.array([0, 0, 0, 0, 1.0]), mean, ALONE) == 1.0
+    assert far_rows_scale(rows[:4], None, mean, ALONE) == 1.0
+    assert far_rows_scale(rows[:4] * 0, None, mean, ALONE) == 1.0
+    network = fit(BOTH[0]).module_
+    assert network.stretch.factor == 1.0  # nothing stands out
 
 
 @pytest.mark.parametrize(
