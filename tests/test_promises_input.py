@@ -24,6 +24,7 @@ from estimators import (
     each_unsupervised,
     fitted,
     fresh,
+    ignore_narrow_components,
     weights,
 )
 from sklearn.base import clone
@@ -31,6 +32,8 @@ from stores import Store, mapped
 
 from skdeepcluster import DEC
 from skdeepcluster.utils import _stored
+
+pytestmark = ignore_narrow_components
 
 
 @pytest.fixture

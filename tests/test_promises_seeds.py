@@ -20,12 +20,15 @@ from estimators import (
     each_unsupervised,
     fitted,
     fresh,
+    ignore_narrow_components,
     known,
     weights,
 )
 from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
+
+pytestmark = ignore_narrow_components
 
 
 @each_estimator

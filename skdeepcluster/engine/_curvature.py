@@ -24,9 +24,8 @@ _STABLE_RATE = 0.02
 _CONVOLUTION_SHARE = 0.08
 # And elsewhere: the layers within a network are as steep whatever the data.
 _LEAST_SHARE = 0.01
-# Rate, relative to the curvature, beyond which a first layer diverges that is narrow
-# beside the data: times its width over the number of features.
-_NARROW_RATE = 1.0
+# Features for each output of a first layer up to which the rate is that of the data.
+_WIDE = 50
 
 
 class DataCurvature:
@@ -91,7 +90,7 @@ class DataCurvature:
         curvature = max(curvature, self.share_of_batches(), self.heaviest_share())
         if self.network is not None:
             curvature = max(curvature, least_share_of(self.network))
-            rate = min(rate, largest_relative_rate(self.network, self.x.shape[1]))
+            rate *= narrowness(self.network, self.x.shape[1])
         # Three digits: rounding of sums, which varies with the threads, does not show.
         return float(f"{rate / curvature:.3g}")
 
@@ -154,22 +153,21 @@ def least_share_of(network: nn.Module) -> float:
     return max(*known, _CONVOLUTION_SHARE if shares else _LEAST_SHARE)
 
 
-def largest_relative_rate(network: nn.Module, n_features: int) -> float:
-    r"""Largest stable rate of a first layer, relative to the curvature of the data.
+def narrowness(network: nn.Module, n_features: int) -> float:
+    r"""What the rate is multiplied by for a first layer that is narrow beside the data.
 
     With m outputs for D features, at the usual initial weights of the last layer (of
     variance 1 / (3 m)), the error has the curvature
     :math:`\frac{2}{D} \cdot \frac{D}{3 m} \cdot \lambda` in the weights of the first
     layer, which is :math:`\frac{2 D}{3 m}` times that of the data,
-    :math:`\lambda / D`. For layers that are not narrow beside the data (25,000 features
-    at a width of 500) the default rate stays below the limit.
+    :math:`\lambda / D`. Up to 50 features for each output nothing is changed.
     """
     widths = [
         layer.out_features
         for layer in network.modules()
         if isinstance(layer, nn.Linear) and layer.in_features == n_features
     ]
-    return _NARROW_RATE * max(widths) / n_features if widths else float("inf")
+    return min(1.0, _WIDE * max(widths) / n_features) if widths else 1.0
 
 
 def _longest(rows: _DenseSample | _SparseSample, group: Group) -> Tensor:

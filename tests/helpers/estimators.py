@@ -28,6 +28,12 @@ from skdeepcluster import (
     VonMisesFisherMixture,
 )
 
+# Four components of few rows: one often has a single direction.
+ignore_narrow_components = pytest.mark.filterwarnings(
+    "ignore:[0-9]+ of [0-9]+ components are at the limit"
+    ":sklearn.exceptions.ConvergenceWarning"
+)
+
 TINY = {
     "hidden_layer_sizes": (8,),
     "embedding_size": 2,

@@ -261,6 +261,8 @@ def stopped(rank):
 
 def interrupt(*args, **kwargs):
     """What Ctrl-C does to one process."""
+    # Programs that a shell has put into the background begin with it ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(60)
 
