@@ -23,6 +23,8 @@ _SCALE_ROWS = 1000
 # Beyond so many times the distance of the median row from the mean, a row stands out;
 # in images, texts and embeddings the farthest is at 1.0 to 1.7.
 _FAR = 1.75
+# So many rows, and this share of all, are no rare cluster but outliers.
+_FEWEST, _FEW = 3, 0.003
 
 
 class BaseDiscriminativeClusterer(BaseDeepClusterer):
@@ -71,7 +73,7 @@ class BaseDiscriminativeClusterer(BaseDeepClusterer):
     def _embedding_scale(self, rows, scaling):
         """What an embedding is divided by before its bounds."""
         if self.pretrained is None:
-            return far_rows_scale(rows.X, rows.own_weight, scaling.mean, rows.group)
+            return far_rows_scale(rows.X, rows.own_weight, scaling, rows.group)
         shard = rows.shard or Shard(rows.n_rows)
         some, largest = rows.X[shard.evenly(_SCALE_ROWS)], 0.0
         if some.shape[0]:
@@ -115,8 +117,8 @@ class BaseDiscriminativeClusterer(BaseDeepClusterer):
         return min(warmup, epochs // 2) if self.warmup_epochs == "auto" else warmup
 
 
-def far_rows_scale(X, weight, mean, group):
-    """Scale of a bounded embedding in which the farthest rows do not saturate.
+def far_rows_scale(X, weight, scaling, group):
+    """Scale of a bounded embedding in which few far rows do not saturate.
 
     At a scale of 1 most rows spread over all of the embedding, and a few that are far
     from them end at its edge, where they are no longer far: rare clusters are lost
@@ -127,31 +129,40 @@ def far_rows_scale(X, weight, mean, group):
     X : {ndarray, StoredRows, CSR matrix} of shape (n_samples, n_features)
         Rows of this process.
     weight : ndarray of shape (n_samples,) or None
-    mean : ndarray of shape (n_features,)
+    scaling : Scaling
+        Of the rows of all processes.
     group : Group
         Processes that have other rows.
 
     Returns
     -------
     scale : float
-        Twice the number of times that the farthest row is farther from the mean than
-        the median row; 1 where no row stands out.
+        Twice the number of times that far rows are farther from the mean than the
+        median row; 1 where they do not stand out. Single rows may lie beyond.
     """
-    own = _distances_from(mean, X), np.ones(X.shape[0]) if weight is None else weight
-    distances, weights = map(np.concatenate, zip(*group.each(own), strict=True))
-    order = np.argsort(distances)
+    own = _lengths(X, scaling), np.ones(X.shape[0]) if weight is None else weight
+    lengths, weights = map(np.concatenate, zip(*group.each(own), strict=True))
+    order = np.argsort(lengths)
     below = np.cumsum(weights[order])
-    median = distances[order[np.searchsorted(below, below[-1] / 2)]]
+    median = lengths[order[np.searchsorted(below, below[-1] / 2)]]
     if median == 0:
         return 1.0
+    last = np.searchsorted(below, (1 - _FEW) * below[-1])
+    far = lengths[order[max(0, min(last, len(order) - _FEWEST))]]
     # Three digits: rounding of sums does not show.
-    farthest = float(f"{distances.max() / median:.3g}")
-    return _HEADROOM * farthest if farthest > _FAR else 1.0
+    ratio = float(f"{far / median:.3g}")
+    return _HEADROOM * ratio if ratio > _FAR else 1.0
 
 
-def _distances_from(mean, X):
-    if sp.issparse(X):
-        lengths = np.asarray(X.multiply(X).sum(axis=1)).ravel()
-        return np.sqrt((lengths - 2 * (X @ mean) + mean @ mean).clip(0))
-    blocks = row_blocks(X)
-    return np.concatenate([np.linalg.norm(block - mean, axis=1) for block in blocks])
+def _lengths(X, scaling):
+    """Norms of the rows as a network sees them."""
+    if not sp.issparse(X):
+        scaled = (scaling.apply(block, np.float64) for block in row_blocks(X))
+        return np.concatenate([np.linalg.norm(block, axis=1) for block in scaled])
+    columns = np.arange(X.shape[1])
+    zeros = np.square(scaling.apply_to(np.zeros(len(columns)), columns, np.float64))
+    zeros[np.bincount(X.indices, minlength=len(columns)) == X.shape[0]] = 0.0
+    entries = np.square(scaling.apply_to(X.data, X.indices, np.float64))
+    row = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
+    squares = np.bincount(row, entries - zeros[X.indices], minlength=X.shape[0])
+    return np.sqrt((zeros.sum() + squares).clip(0))

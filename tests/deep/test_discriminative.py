@@ -19,7 +19,7 @@ from skdeepcluster.architectures import (
     IdentityArchitecture,
 )
 from skdeepcluster.deep._discriminative import far_rows_scale
-from skdeepcluster.engine import Budget, Pretraining
+from skdeepcluster.engine import Budget, Pretraining, Scaling
 from skdeepcluster.kmeans import kmeans
 from skdeepcluster.objectives import (
     LayerwiseReconstruction,
@@ -87,16 +87,39 @@ def test_rare_clusters_are_not_lost_in_the_bounds(method, sizes, means, n_featur
     assert adjusted_rand_score(y, model.initial_labels_) > 0.98
 
 
+def scale_of(rows, weight=None):
+    scaling = Scaling(np.zeros(rows.shape[1]), 1.0)
+    return far_rows_scale(rows, weight, scaling, ALONE)
+
+
 def test_the_scale_of_the_bounds():
-    rows = np.array([[3.0], [-3.0], [3.0], [-3.0], [30.0]])
-    mean = np.zeros(1)
+    rows = np.array([3.0, -3.0] * 10 + [30.0, 31.0, 32.0])[:, None]
     for data in (rows, sp.csr_array(rows)):
-        assert far_rows_scale(data, None, mean, ALONE) == 20.0
-        assert far_rows_scale(data, np.array([0, 0, 0, 0, 1.0]), mean, ALONE) == 1.0
-    assert far_rows_scale(rows[:4], None, mean, ALONE) == 1.0
-    assert far_rows_scale(rows[:4] * 0, None, mean, ALONE) == 1.0
-    network = fit(BOTH[0]).module_
-    assert network.stretch.factor == 1.0  # nothing stands out
+        assert scale_of(data) == 20.0  # 30 is the third farthest, and 3 the median
+        assert scale_of(data, np.where(rows[:, 0] > 3, 100.0, 0.1)) == 1.0
+    assert scale_of(rows[:-1]) == scale_of(rows[:20]) == 1.0
+    assert scale_of(rows * 0) == 1.0
+    network = fit(BOTH[0], n_clusters=3).module_
+    assert network.stretch.factor >= 1.0
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-170, 1e20])
+@pytest.mark.parametrize("shift", [0.0, 1e5])
+def test_the_scale_of_the_bounds_is_of_the_scaled_rows(unit, shift):
+    """Whatever the unit, the origin, a constant column or the container."""
+    rows, _ = mixture([1000, 20, 10], [0, 12, -12])
+    expected = far_rows_scale(rows, None, Scaling.fit(rows), ALONE)
+    assert expected > 10
+    rows = np.column_stack([(rows + shift) * unit, np.full(1030, 1e9 * unit)])
+    for data in (rows, sp.csr_array(rows)):
+        found = far_rows_scale(data, None, Scaling.fit(data), ALONE)
+        assert found == pytest.approx(expected, rel=0.01)
+
+
+def test_a_single_far_row_is_no_cluster():
+    rows, _ = mixture([200, 100], [0, 5])
+    far = np.vstack([rows, np.full(10, 300.0)])
+    assert far_rows_scale(far, None, Scaling.fit(far), ALONE) == 1.0
 
 
 @pytest.mark.parametrize(
