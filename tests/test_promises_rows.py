@@ -28,7 +28,7 @@ from estimators import (
 )
 from sklearn.datasets import make_blobs
 
-from skdeepcluster import KernelKMeans
+from skdeepcluster import KernelKMeans, MatrixFactorizationKMeans
 
 # --- one truth about labels -------------------------------------------------
 
@@ -188,3 +188,12 @@ def test_row_bits_of_kernels(kernel):
 @each_estimator
 def test_row_bits_of_all_widths_and_estimators(estimator):
     assert_places_have_no_say(estimator, WIDTHS)
+
+
+def test_a_row_beside_one_whose_answer_overflows():
+    rows = np.random.RandomState(0).normal(size=(60, 3)).astype(np.float32)
+    model = MatrixFactorizationKMeans(3, random_state=0).fit(rows)
+    alone = model.transform(rows[:1])
+    beside = model.transform(np.vstack([rows[:1], np.full((1, 3), 3e38, np.float32)]))
+    assert np.isfinite(beside).all()
+    np.testing.assert_array_equal(beside[:1], alone)

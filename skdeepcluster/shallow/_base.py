@@ -244,7 +244,11 @@ def answer_dtype(X):
 
 
 def answer(values, X):
-    """Numbers about X in the dtype of answers, or as they are where that overflows."""
+    """Numbers about X in the dtype of answers, or in float64 where that overflows.
+
+    Those that do not overflow are rounded all the same: a row's answer is its own.
+    """
     with np.errstate(over="ignore"):
         narrow = values.astype(answer_dtype(X))
-    return narrow if np.isfinite(narrow).all() else values
+    fits = np.isfinite(narrow)
+    return narrow if fits.all() else np.where(fits, narrow.astype(np.float64), values)

@@ -23,8 +23,6 @@ _VECTOR = 16
 class KernelMeans(HardClusterer):
     """Clusterers whose means are combinations of training rows, `dual_coef_`."""
 
-    _indistinct = "duplicate rows of X, or rows that the kernel does not tell apart"
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.pairwise = self._precomputed()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import torch
 from scipy.sparse.csgraph import laplacian
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_iris, make_blobs, make_circles
@@ -12,6 +13,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.utils import get_tags
 
 from skdeepcluster import KernelKMeans, MatrixFactorizationKMeans
+from skdeepcluster.kmeans.means import content_rank
+from skdeepcluster.kmeans.means._symmetry import Products, kernel_rank
 
 X, _ = make_blobs(120, 4, centers=4, cluster_std=2.5, random_state=1)
 START = np.resize([0, 1, 2, 3], 120)
@@ -306,3 +309,30 @@ def test_inertia_is_that_of_the_labels(solver, max_iter):
     model = fit(rows, 5, sample_weight=weight, **settings)
     own = model.transform(rows)[np.arange(200), model.labels_]
     assert model.inertia_ == pytest.approx((weight * own**2).sum(), rel=1e-9)
+
+
+@pytest.mark.parametrize("unit", [1e-310, 1e-290])
+def test_kernels_of_tiny_numbers(unit):
+    rows = np.random.RandomState(0).normal(size=(20, 3)) + np.repeat([[0], [9]], 10, 0)
+    model = KernelKMeans(2, kernel="precomputed", random_state=0)
+    labels = model.fit(rows @ rows.T * unit).labels_
+    assert len(set(labels[:10])) == len(set(labels[10:])) == 1
+
+
+def test_a_chain_of_points_takes_few_rounds(monkeypatch):
+    """Refinement tells one pair of a chain apart in every round."""
+    sums, calls = Products.sums, []
+    monkeypatch.setattr(Products, "sums", lambda *args: calls.append(1) or sums(*args))
+    place, weight = np.arange(400), torch.ones(400).double()
+    chain = torch.from_numpy((abs(place[:, None] - place) <= 1) * 1.0)
+    every = torch.arange(400)
+    assert sorted(kernel_rank(chain, weight, every, every).tolist()) == list(range(400))
+    assert len(calls) < 20
+
+
+def test_wide_rows_of_zeros_are_not_made_dense():
+    """They are equal, and so need no order."""
+    rows = sp.csr_matrix(([1.0, 2.0], ([50, 51], [7, 7])), shape=(52, 2**22))
+    rank = content_rank(rows)
+    assert sorted(rank.tolist()) == list(range(52))
+    assert np.ptp(rank[:50].numpy()) == 49

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skdeepcluster.kmeans._rows import row_blocks
+from skdeepcluster.kmeans.means._twins import first_twins
 from skdeepcluster.utils._exact_products import ExactRows
 
 _SEED = 0  # of the direction along which rows are ordered, the same for all data
@@ -26,7 +27,7 @@ def content_rank(x: NDArray | sp.csr_matrix) -> Tensor:
     Parameters
     ----------
     x : ndarray or CSR matrix of shape (n, d)
-        CSR with sorted indices.
+        CSR with sorted indices, and without stored zeros.
 
     Returns
     -------
@@ -36,10 +37,20 @@ def content_rank(x: NDArray | sp.csr_matrix) -> Tensor:
     keys = _keys(x)
     order = np.argsort(keys, kind="stable")
     for tied in _tied(keys[order]):
-        rows: Any = x[order[tied]]
-        rows = rows.toarray() if sp.issparse(rows) else rows
-        order[tied] = order[tied][np.lexsort(rows.T[::-1])]
+        order[tied] = order[tied][_order_of_entries(x[order[tied]])]
     return rank_of(order)
+
+
+def _order_of_entries(x: Any) -> NDArray:
+    """Order of rows by their entries; of equal ones, one is looked at."""
+    first, kind = np.unique(first_twins(x).numpy(), return_inverse=True)
+    if len(first) == 1:
+        return np.arange(x.shape[0])
+    rows = x[first]
+    if sp.issparse(rows):  # where all are zero none differ
+        rows = rows[:, np.unique(rows.indices)].toarray()
+    rank = np.argsort(np.lexsort(rows.T[::-1]))
+    return np.argsort(rank[kind.ravel()], kind="stable")
 
 
 def rank_of(order: NDArray) -> Tensor:
@@ -65,6 +76,7 @@ def _keys(x: Any) -> NDArray:
 
 def _sparse_keys(x: sp.csr_matrix, direction: NDArray) -> NDArray:
     largest = abs(x).max(axis=0).toarray().ravel().astype(np.float64)
+    largest[largest == 0] = 1.0
     rows = np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))
     terms = x.data / largest[x.indices] * direction[x.indices]
     return np.bincount(rows, terms, minlength=x.shape[0])

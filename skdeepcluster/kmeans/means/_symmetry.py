@@ -20,6 +20,10 @@ _ROUNDING = 1e-12
 _MOST_SINGLED = 32
 # Passes in which pairs of points are told apart by what the two have in common.
 _MOST_PAIRED = 2
+# Rounds of refinement at most, each of which takes passes over all products: along a
+# chain of points every round tells one pair apart. Where contents decide, few do.
+_MOST_ROUNDS, _MOST_ROUNDS_BEFORE_CONTENT = 64, 8
+_LEAST_EXPONENT = -1000  # whose inverse is a float
 _GOLDEN = (5**0.5 - 1) / 2
 
 
@@ -56,7 +60,8 @@ def kernel_rank(
     for values, error in products.sums(weight):
         classes = _split(classes, values, error)
     classes = _split(classes, products.squares, _ROUNDING * np.abs(products.squares))
-    classes = _told_apart(products, weight, classes, equal)
+    rounds = _MOST_ROUNDS if content is None else _MOST_ROUNDS_BEFORE_CONTENT
+    classes = _told_apart(products, weight, classes, equal, rounds)
     for number in range(_MOST_PAIRED + _MOST_SINGLED):
         shared = _shared(classes, equal)
         if not len(shared) or content is not None:
@@ -79,7 +84,7 @@ class Products:
         self.kernel = kernel
         largest = max(abs(float(end)) for end in kernel.aminmax())
         # Squares of products might leave the range of float64.
-        self._unit = 2.0 ** -math.frexp(largest)[1]
+        self._unit = math.ldexp(1.0, -max(math.frexp(largest)[1], _LEAST_EXPONENT))
         squares = kernel.diagonal().to(torch.float64) * self._unit
         self.squares = squares.cpu().numpy()
         self._lengths = squares.abs().sqrt()
@@ -110,10 +115,16 @@ class Products:
 
 
 def _told_apart(
-    products: Products, weight: Tensor, classes: NDArray, equal: NDArray
+    products: Products,
+    weight: Tensor,
+    classes: NDArray,
+    equal: NDArray,
+    rounds: int = _MOST_ROUNDS,
 ) -> NDArray:
     """Classes of which no two points differ in their sums with any class."""
-    while len(_shared(classes, equal)):
+    for _ in range(rounds):
+        if not len(_shared(classes, equal)):
+            break
         before = classes.max()
         # Irrational numbers: hardly any two sets of classes have the same sum.
         colors = (1 + classes) * _GOLDEN % 1 + 0.5
