@@ -40,7 +40,7 @@ SECONDS_BETWEEN = 30.0
 FILE_NAME = "checkpoint.fit"
 _PARTIAL = f"{FILE_NAME}.partial-"
 # Raised when a state is kept in another form.
-_FORMAT = "2"
+_FORMAT = "3"
 _NAMES = {"fingerprint", "entropy", "finished", "running", "trainer"}
 
 _LOGGER = logging.getLogger("skdeepcluster")

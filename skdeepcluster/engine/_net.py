@@ -132,6 +132,8 @@ class PhaseNet(NeuralNet):
         return {
             "losses": self.history[:, "train_loss"],
             "steps": self.steps,
+            # Of all groups; it may be due to weights as they were at the beginning.
+            "rate": self.optimizer_.param_groups[0]["lr"],
             "moments": moments_of(self.optimizer_),
         }
 
@@ -142,6 +144,8 @@ class PhaseNet(NeuralNet):
             self.history.record("train_loss", loss)
         self.steps = state["steps"]
         restore_moments(self.optimizer_, state["moments"])
+        for group in self.optimizer_.param_groups:
+            group["lr"] = state["rate"]
 
     def get_default_callbacks(self) -> list[Any]:
         """None of skorch's own: they print and keep every batch."""

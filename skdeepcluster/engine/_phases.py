@@ -42,11 +42,10 @@ class OptimizerSpec:
         parameters = list(parameters)
         fused = all(p.device.type in ("cpu", "cuda") for p in parameters)
         groups = _groups(parameters, exempt, self.weight_decay)
+        rate = float(self.learning_rate)  # as a checkpoint keeps it
         if self.name == "adam":
-            return torch.optim.Adam(groups, lr=self.learning_rate, fused=fused)
-        return torch.optim.SGD(
-            groups, lr=self.learning_rate, momentum=_MOMENTUM, fused=fused
-        )
+            return torch.optim.Adam(groups, lr=rate, fused=fused)
+        return torch.optim.SGD(groups, lr=rate, momentum=_MOMENTUM, fused=fused)
 
 
 def _groups(

@@ -180,9 +180,11 @@ class StateCheck:
         return [found for p, found in learnt.items() if p.requires_grad]
 
     def _check_net(self, phase: Phase, net: State, learnt: list[Any]) -> None:
-        _require(net.keys() == {"losses", "steps", "moments"}, "names")
+        _require(net.keys() == {"losses", "steps", "rate", "moments"}, "names")
         _check_numbers(net["losses"], phase.epochs)
         _require(len(net["losses"]) > 0 and _is_count(net["steps"]), "steps")
+        rate = net["rate"]
+        _require(type(rate) is float and 0 <= rate < math.inf, "rates")
         for (shape, dtype), moments in zip(learnt, net["moments"], strict=True):
             self._check_moments(phase.optimizer, shape, dtype, moments)
 

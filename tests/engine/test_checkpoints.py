@@ -288,6 +288,32 @@ def test_what_had_been_done_is_not_done_again(interrupted, monkeypatch, caplog):
     assert "clustering: epoch 3" in caplog.text
 
 
+def test_a_rate_is_that_of_the_weights_with_which_the_phase_began(
+    monkeypatch, tmp_path
+):
+    """A softmax layer limits the rate, by a steepness that grows in training."""
+    rows = make_blobs(100, 4, centers=3, cluster_std=1.8, random_state=0)[0]
+
+    def model(folder=None):
+        return make(
+            DeepClustering,
+            clustering_loss="classification",
+            clustering_weight=1.0,
+            pretrain_epochs=20,
+            max_iter=30,
+            batch_size=50,
+            learning_rate=0.5,
+            update_interval=1,
+            checkpoint_dir=folder,
+        )
+
+    interruptions = Interruptions(monkeypatch)
+    assert not interruptions.ends(model(tmp_path), rows, at=2 * (20 + 30) - 3)
+    resumed = model(tmp_path)
+    assert interruptions.ends(resumed, rows, at=10)
+    assert outcome(resumed) == outcome(model().fit(rows))
+
+
 def test_a_fit_leaves_the_global_generators(
     monkeypatch, tmp_path, global_rng_untouched
 ):
