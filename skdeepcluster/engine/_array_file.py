@@ -15,7 +15,8 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -33,6 +34,9 @@ _DTYPES = {
     for dtype in (
         torch.bool,
         torch.uint8,
+        torch.uint16,
+        torch.uint32,
+        torch.uint64,
         torch.int8,
         torch.int16,
         torch.int32,
@@ -52,20 +56,57 @@ class ArrayFileError(ValueError):
     """A file is damaged, or not one of ours."""
 
 
-def check_plain(value: Any, name: str = "") -> None:
-    """Refuse what could not be read back: all but tensors and plain values."""
+@contextmanager
+def told_as_another(what: str) -> Iterator[None]:
+    """Context in which what fails, on a value of another structure, says `what`."""
+    try:
+        yield
+    except (ArrayFileError, MemoryError):
+        raise
+    except Exception as error:  # something else where a dict belongs, and so on
+        raise ArrayFileError(what) from error
+
+
+def check_plain(value: Any, parameter: str, name: str = "") -> None:
+    """Refuse what could not be read back: all but tensors and plain values.
+
+    Parameters
+    ----------
+    value : object
+    parameter : str
+        Whose files these are, for errors.
+    name : str, optional
+        Where the value is.
+    """
     if isinstance(value, dict):
         for key, part in value.items():
-            check_plain(key, name)
-            check_plain(part, f"{name}.{key}" if name else str(key))
+            _check_key(key, parameter, name)
+            check_plain(part, parameter, f"{name}.{key}" if name else str(key))
     elif isinstance(value, list | tuple):
         for number, part in enumerate(value):
-            check_plain(part, f"{name}.{number}")
-    elif not (_is_plain_tensor(value) or type(value) in _PLAIN):
+            check_plain(part, parameter, f"{name}.{number}")
+    elif not _is_plain_tensor(value):
+        _check_key(value, parameter, name)
+
+
+def _check_key(value: Any, parameter: str, name: str) -> None:
+    """Refuse all but plain values that can be keys of a dict."""
+    if isinstance(value, tuple):
+        for part in value:
+            _check_key(part, parameter, name)
+    elif type(value) not in _PLAIN:
         raise TypeError(
-            "'checkpoint_dir' can keep states of tensors, numbers, strings, lists and "
-            f"dicts. Got a {type(value).__name__} in {name!r}."
+            f"{parameter!r} can keep states of tensors, numbers, strings, lists and "
+            f"dicts. Got a {_kind(value)} in {name!r}."
         )
+
+
+def _kind(value: Any) -> str:
+    """Type of a value, and what is special about a tensor."""
+    kind = type(value).__name__
+    if not isinstance(value, Tensor):
+        return kind
+    return f"{value.dtype} {value.layout} {kind}"
 
 
 def _is_plain_tensor(value: Any) -> bool:
@@ -129,12 +170,9 @@ class ArrayFile:
         if self._bytes(_DIGEST_BYTES) != digest.digest():
             raise ArrayFileError("Its header is not what was written.")
         self._digest = digest
-        try:
+        # A digest can be computed for any header.
+        with told_as_another("Its header has another structure."):
             self._decode(json.loads(header))
-        except (MemoryError, ArrayFileError):
-            raise
-        except Exception as error:  # a digest can be computed for any header
-            raise ArrayFileError("Its header has another structure.") from error
         data = sum(_n_bytes(tensor) for tensor in self._tensors)
         if size != self._file.tell() + data + _DIGEST_BYTES:
             raise ArrayFileError("Its size is not what the header says.")
@@ -244,7 +282,7 @@ def _encoded(value: Any, tensors: list[Tensor]) -> Any:
         dtype = str(value.dtype).removeprefix("torch.")
         return {"tensor": [dtype, list(value.shape)]}
     if isinstance(value, dict):
-        return {"dict": [[k, _encoded(v, tensors)] for k, v in value.items()]}
+        return {"dict": [_encoded([k, v], tensors) for k, v in value.items()]}
     if isinstance(value, tuple):
         return {"tuple": [_encoded(v, tensors) for v in value]}
     if isinstance(value, list):

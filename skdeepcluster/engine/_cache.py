@@ -21,6 +21,7 @@ from skdeepcluster.engine._array_file import (
     ArrayFile,
     ArrayFileError,
     check_plain,
+    told_as_another,
     write_array_file,
 )
 from skdeepcluster.engine._fingerprints import Fingerprint, in_words
@@ -145,8 +146,9 @@ def _check_entry(
 ) -> None:
     if type(entry) is not dict or entry.keys() != _NAMES or entry["key"] != key:
         raise ArrayFileError("It belongs to something else.")
-    check_network(network, entry["state"])
-    check_history(entry["history"], expected)
+    with told_as_another("It has another structure."):
+        check_network(network, entry["state"])
+        check_history(entry["history"], expected)
 
 
 def _write_entry(
@@ -155,7 +157,7 @@ def _write_entry(
     """Keep a result; where that fails, the fit goes on without."""
     entry = {"key": key, "state": dict(network.state_dict()), "history": history}
     try:
-        check_plain(entry)
+        check_plain(entry, "memory")
         path.parent.mkdir(exist_ok=True)
         write_array_file(path, entry, f"{path.stem}.partial-")
     except (OSError, TypeError, ValueError) as error:

@@ -275,7 +275,7 @@ class Checkpoints:
             "running": running,
             "trainer": trainer_state(self._trainer, self._objectives),
         }
-        check_plain(state)
+        check_plain(state, "checkpoint_dir")
         with self._named("saved"):
             _replace(self.path, state)
         self._written_at = time.monotonic()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from skdeepcluster.engine._array_file import ArrayFileError
+from skdeepcluster.engine._array_file import ArrayFileError, told_as_another
 from skdeepcluster.engine._network import embedding_size_of
 from skdeepcluster.engine._phases import OptimizerSpec, Phase, overrides
 from skdeepcluster.engine._states import State, objectives_of
@@ -55,12 +55,8 @@ class StateCheck:
         ------
         ArrayFileError
         """
-        try:
+        with told_as_another("It has another structure."):
             self._check(found)
-        except (ArrayFileError, MemoryError):
-            raise
-        except Exception as error:  # something else where a dict belongs, and so on
-            raise ArrayFileError("It has another structure.") from error
 
     def _check(self, found: State) -> None:
         finished, running, own = (found[k] for k in ("finished", "running", "trainer"))
@@ -126,7 +122,7 @@ class StateCheck:
         for name, value in state.items():
             if name in expected:
                 self._check_tensor(value, expected[name])
-            elif name.endswith(_EXTRA):
+            elif _is_extra(name):
                 _check_extra(objective, name, value, before[name])
             elif is_own:
                 self._check_as_before(value, before[name])
@@ -234,7 +230,7 @@ def check_network(network: nn.Module, state: Any) -> None:
     _require(type(state) is dict and state.keys() == own.keys(), "names")
     for name, value in own.items():
         found = state[name]
-        if name.endswith(_EXTRA):
+        if _is_extra(name):
             _check_extra(network, name, found, value)
             continue
         _require(isinstance(found, Tensor) and found.shape == value.shape, "shapes")
@@ -274,13 +270,23 @@ def _check_numbers(numbers: Any, at_most: int | None = None) -> None:
     _require(at_most is None or len(numbers) <= at_most, "history")
 
 
+def _is_extra(name: str) -> bool:
+    return name.rpartition(".")[2] == _EXTRA
+
+
 def _check_extra(module: nn.Module, name: str, value: Any, before: Any) -> None:
-    """Refuse what the owner of an extra state does not take."""
-    _require(type(value) is type(before), "extra state")
-    _require(value == value or not isinstance(value, float), "extra state")
-    prefix = name.removesuffix(_EXTRA).removesuffix(".")
+    """Refuse what the owner of an extra state does not take.
+
+    That of a user's class may be anything, and of another type once it has learnt.
+    """
+    owner = module.get_submodule(name.removesuffix(_EXTRA).removesuffix("."))
+    if type(owner).__module__.startswith(_OWN):
+        _require(type(value) is type(before), "extra state")
+        is_nan = isinstance(value, float) and math.isnan(value)
+        _require(not is_nan, "extra state")
     if not _has_meta(value):
-        copy.deepcopy(module.get_submodule(prefix)).set_extra_state(value)
+        # Of both a copy: the owner may take the value apart.
+        copy.deepcopy(owner).set_extra_state(copy.deepcopy(value))
 
 
 def _has_meta(value: Any) -> bool:

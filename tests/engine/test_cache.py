@@ -5,6 +5,7 @@ import errno
 import os
 import pickle
 import zlib
+from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from flips import altered
+from interruptions import Interruptions
 from joblib import Memory
 from scipy.sparse import csr_array
 from sklearn.datasets import make_blobs
@@ -296,6 +298,18 @@ def test_an_entry_of_another_structure_is_computed_anew(make, trainings, entry, 
         assert is_computed_anew(make, trainings, caplog) == expected
 
 
+def test_a_layerwise_entry_that_lacks_a_layer(make, trainings, tmp_path, caplog):
+    make(pretraining="layerwise").fit(X)
+    (path,) = (tmp_path / "skdeepcluster").iterdir()
+    with ArrayFile(path) as file:
+        found = file.load()
+    found["history"]["layer_loss"].pop()
+    write_array_file(path, found, "partial-")
+    make(pretraining="layerwise").fit(X)
+    assert len(trainings) == 2
+    assert "is not used, and computed anew" in caplog.text
+
+
 def test_no_bit_of_an_entry_can_change_unseen(entry, make):
     network = make(memory=None).fit(X).module_
     with ArrayFile(entry) as file:
@@ -460,3 +474,60 @@ def test_a_network_with_a_state_of_its_own(make, trainings):
     second = make(architecture=Counting()).fit(X)
     assert first.labels_.tobytes() == second.labels_.tobytes()
     assert len(trainings) == 1
+
+
+class Learnt(Module):
+    """Its state is another one after its rows, and is taken apart when it is set."""
+
+    def __init__(self, states):
+        super().__init__()
+        self.states, self.now = states, states[0]
+        self.register_buffer("my_extra_state", torch.ones(2, dtype=torch.uint16))
+
+    def encode(self, x):
+        self.now = self.states[1]
+        return super().encode(x)
+
+    def get_extra_state(self):
+        return self.now
+
+    def set_extra_state(self, state):
+        if isinstance(state, dict):
+            state = {"seen": state.pop("seen")}
+        self.now = state
+
+
+EXTRA_STATES = [
+    (torch.zeros(2), torch.ones(3)),
+    (OrderedDict(seen=0), OrderedDict(seen=1)),
+    (None, {"seen": {(0, 1): 2}}),
+    (1, 0.5),
+    (0.0, float("nan")),
+]
+
+
+def test_a_state_of_its_own_may_be_of_any_type(make, trainings, tmp_path, monkeypatch):
+    for number, states in enumerate(EXTRA_STATES):
+        params = {"architecture": Learnt(states), "memory": tmp_path / str(number)}
+        expected = make(**params).fit(X)
+        found = make(**params).fit(X)
+        assert len(trainings) == number + 1
+        folder = tmp_path / f"checkpoint {number}"
+        params.update(checkpoint_dir=folder, max_iter=2)
+        with monkeypatch.context() as patch:
+            interruptions = Interruptions(patch)
+            assert not interruptions.ends(make(**params), X, at=2)
+            assert os.listdir(folder)
+            assert interruptions.ends(make(**params), X, at=100)
+        assert found.labels_.tobytes() == expected.labels_.tobytes()
+        assert repr(found.module_.now) == repr(make(**params).fit(X).module_.now)
+
+
+def test_a_state_that_its_owner_refuses_is_computed_anew(
+    make, trainings, caplog, monkeypatch
+):
+    make(architecture=Counting()).fit(X)
+    monkeypatch.setattr(Counting, "set_extra_state", lambda self, state: 1 / 0)
+    make(architecture=Counting()).fit(X)
+    assert len(trainings) == 2
+    assert "is not used, and computed anew" in caplog.text
