@@ -28,7 +28,12 @@ from skdeepcluster.engine._states import (
     trainer_state,
 )
 from skdeepcluster.utils._group import ALONE, Group
-from skdeepcluster.utils._locks import DirectoryLock, make_directory, named_errors
+from skdeepcluster.utils._locks import (
+    DirectoryLock,
+    make_directory,
+    named_directory,
+    named_errors,
+)
 
 if TYPE_CHECKING:
     from skdeepcluster.engine._trainer import Trainer
@@ -104,10 +109,10 @@ class Checkpoints:
             Where the checkpoint belongs to another fit, or cannot be read, or another
             fit is using the directory.
         """
-        path = Path(directory).expanduser() / FILE_NAME
-        checkpoints = cls(streams, path, fingerprint, group)
         entropy = None
         with group.together():
+            path = named_directory(directory, "checkpoint_dir") / FILE_NAME
+            checkpoints = cls(streams, path, fingerprint, group)
             if group.rank == 0:
                 make_directory(directory, "checkpoint_dir")
                 entropy = checkpoints._locked_and_begun()

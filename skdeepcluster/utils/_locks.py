@@ -13,8 +13,8 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 
-def make_directory(directory: str | os.PathLike[str], parameter: str) -> Path:
-    """The directory that a parameter names, made where there is none.
+def named_directory(directory: str | os.PathLike[str], parameter: str) -> Path:
+    """The directory that a parameter names, which need not be there.
 
     Parameters
     ----------
@@ -22,13 +22,36 @@ def make_directory(directory: str | os.PathLike[str], parameter: str) -> Path:
         ``~`` is the home directory.
     parameter : str
         Its name, for errors.
+
+    Raises
+    ------
+    ValueError
+        Where no directory can have this name.
     """
-    path = Path(directory).expanduser()
     if not os.fspath(directory):
         raise ValueError(
             f"The {parameter!r} parameter must be a directory or None. Got '': pass "
             "'.' for the current one."
         )
+    try:
+        path = Path(directory).expanduser()
+        os.stat(path)
+    except OSError:  # whether it can be made is seen where it is
+        pass
+    except (RuntimeError, ValueError) as error:  # no such user, a null character
+        raise ValueError(
+            f"The {parameter!r} parameter must be a directory, or a path where one can "
+            f"be made. Got {os.fspath(directory)!r}: {error}."
+        ) from error
+    return path
+
+
+def make_directory(directory: str | os.PathLike[str], parameter: str) -> Path:
+    """The directory that a parameter names, made where there is none.
+
+    Parameters and errors are those of `named_directory`.
+    """
+    path = named_directory(directory, parameter)
     try:
         with named_errors(f"{parameter}={os.fspath(path)!r} cannot be used"):
             path.mkdir(parents=True, exist_ok=True)

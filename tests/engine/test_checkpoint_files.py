@@ -5,6 +5,7 @@ import errno
 import io
 import os
 import pickle
+import re
 import zipfile
 from pathlib import Path
 
@@ -311,7 +312,8 @@ def test_a_file_that_may_not_be_read_is_named(checkpoint, monkeypatch):
         patch.setattr(os, "open", denied)
         with pytest.raises(PermissionError, match="checkpoint_dir=.* cannot be read"):
             fresh("DEC", checkpoint.parent).fit(X)
-    assert outcome(fresh("DEC", checkpoint.parent).fit(X))
+    expected = outcome(fresh("DEC", None).fit(X))
+    assert outcome(fresh("DEC", checkpoint.parent).fit(X)) == expected
 
 
 def test_a_file_that_cannot_be_removed_does_not_lose_the_fit(
@@ -325,6 +327,15 @@ def test_a_file_that_cannot_be_removed_does_not_lose_the_fit(
         patch.setattr(Path, "unlink", denied)
         assert outcome(fresh("DEC", checkpoint.parent).fit(X)) == expected
     assert "cannot be removed" in caplog.text
+
+
+@pytest.mark.parametrize("parameter", ["checkpoint_dir", "memory"])
+def test_what_no_directory_can_be_called_is_named(parameter):
+    for name in ("~nosuchuser/x", "a\0b", "~\0", "\ud800"):
+        model = fresh("DEC", None, **{parameter: name})
+        pattern = f"{parameter!r} parameter must be .* Got {re.escape(repr(name))}"
+        with pytest.raises(ValueError, match=pattern):
+            model.fit(X)
 
 
 @pytest.mark.parametrize("below", ["", "/below"])
