@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from skdeepcluster.architectures._base import LayeredEncoder, encoder_layers_of
 
-class BoundedEmbedding(nn.Module):
+
+class BoundedEmbedding(LayeredEncoder):
     r"""Autoencoder whose embedding is squeezed into (-1, 1) by tanh.
 
     .. math:: z = \tanh(f(x) / s), \qquad \hat x = g(s z)
@@ -34,6 +36,12 @@ class BoundedEmbedding(nn.Module):
         self.network = network
         self.squeeze = nn.Sequential(Times(1 / scale), nn.Tanh())
         self.stretch = Times(scale)
+
+    @property
+    def encoder_layers(self) -> nn.Sequential | None:
+        """The layers of ``encode``; None where those of the network are not known."""
+        layers = encoder_layers_of(self.network)
+        return None if layers is None else nn.Sequential(*layers, *self.squeeze)
 
     def encode(self, x: Tensor) -> Tensor:
         """Map (b, n_features) to (b, embedding_size), in [-1, 1]."""

@@ -9,7 +9,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from skdeepcluster.architectures._base import Architecture, GeneratorDropout, Linear
+from skdeepcluster.architectures._base import (
+    Architecture,
+    GeneratorDropout,
+    LayeredEncoder,
+    Linear,
+)
 from skdeepcluster.architectures._images import (
     ImageShape,
     check_features,
@@ -151,7 +156,7 @@ class ConvAutoencoder(Architecture):
         return module
 
 
-class ConvAutoencoderModule(nn.Module):
+class ConvAutoencoderModule(LayeredEncoder):
     """Layers of a `ConvAutoencoder`, one entry of encoder and decoder per stage."""
 
     def __init__(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from skdeepcluster.architectures._base import Architecture
+from skdeepcluster.architectures._base import Architecture, LayeredEncoder
 
 
 class IdentityArchitecture(Architecture):
@@ -53,8 +53,13 @@ class IdentityArchitecture(Architecture):
         return IdentityModule()
 
 
-class IdentityModule(nn.Module):
+class IdentityModule(LayeredEncoder):
     """``encode`` and ``decode`` that change nothing."""
+
+    @property
+    def encoder_layers(self) -> nn.Sequential:
+        """The layers of ``encode``: none."""
+        return nn.Sequential()
 
     def encode(self, x: Tensor) -> Tensor:
         """Return `x`."""

@@ -7,7 +7,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from skdeepcluster.architectures._base import Architecture, GeneratorDropout, Linear
+from skdeepcluster.architectures._base import (
+    Architecture,
+    GeneratorDropout,
+    LayeredEncoder,
+    Linear,
+)
 from skdeepcluster.architectures._layers import (
     ACTIVATIONS,
     INITIALISATIONS,
@@ -131,7 +136,7 @@ class MLPAutoencoder(Architecture):
         check_sizes("hidden_layer_sizes", self.hidden_layer_sizes)
 
 
-class MLPAutoencoderModule(nn.Module):
+class MLPAutoencoderModule(LayeredEncoder):
     """Layers of a `MLPAutoencoder`, one entry of encoder and decoder per layer."""
 
     def __init__(

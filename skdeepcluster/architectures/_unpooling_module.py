@@ -9,12 +9,12 @@ from typing import Any
 from torch import Tensor, equal, nn
 from torch.nn.functional import interpolate, max_pool2d, max_unpool2d
 
-from skdeepcluster.architectures._base import Linear
+from skdeepcluster.architectures._base import LayeredEncoder, Linear
 from skdeepcluster.architectures._images import ImageShape
 from skdeepcluster.architectures._layers import unset
 
 
-class UnpoolingAutoencoderModule(nn.Module):
+class UnpoolingAutoencoderModule(LayeredEncoder):
     """Layers of an `UnpoolingAutoencoder`, one entry of encoder and decoder per stage.
 
     Attributes
@@ -77,6 +77,14 @@ class UnpoolingAutoencoderModule(nn.Module):
         self.decoder.append(nn.Sequential(output))
         # The rows encoded last, in training, and where their maxima were.
         self._switches: tuple[Tensor, list[Tensor]] | None = None
+
+    @property
+    def encoder_layers(self) -> nn.Sequential:
+        """The layers of ``encode``, in the order in which they are applied."""
+        pool = nn.MaxPool2d(self.pool_size, ceil_mode=True)
+        stages = [layer for stage in self.encoder for layer in (stage, pool)]
+        images = nn.Unflatten(1, self.shapes[0])
+        return nn.Sequential(images, *stages, self.embedding)
 
     def encode(self, x: Tensor) -> Tensor:
         """Map (b, n_features) to (b, embedding_size)."""

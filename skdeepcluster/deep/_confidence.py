@@ -6,20 +6,10 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from skdeepcluster.architectures import GeneratorDropout
-from skdeepcluster.architectures._bounded import Times
-from skdeepcluster.architectures._identity import IdentityModule
 from skdeepcluster.deep._encoder import Encoder
 from skdeepcluster.deep._inference import check_answers
 from skdeepcluster.theory import lipschitz_bound
 from skdeepcluster.utils._numbers import is_real
-
-# Bounds of layers of the package's own, outside of training.
-_CONSTANTS = {
-    GeneratorDropout: 1.0,
-    IdentityModule: 1.0,
-    Times: lambda layer, shape: abs(layer.factor),
-}
 
 
 class ConfidenceMixin:
@@ -148,10 +138,8 @@ class ConfidenceMixin:
             return margin / margin.dtype.type(lipschitz)
 
     def _encoder_bound(self):
-        if isinstance(self.module_, Encoder):
-            layers, shape = self.module_.layers, (self.n_features_in_,)
-            return lipschitz_bound(layers, shape, constants=_CONSTANTS)
-        return lipschitz_bound(self.module_, constants=_CONSTANTS)
+        own = isinstance(self.module_, Encoder)
+        return lipschitz_bound(self.module_, (self.n_features_in_,) if own else None)
 
 
 def _common_dtype(classes, label):

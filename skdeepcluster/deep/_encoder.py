@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from skdeepcluster.architectures._base import LayeredEncoder
 
-class Encoder(torch.nn.Module):
+
+class Encoder(LayeredEncoder):
     """The encoder of an autoencoder, without its decoder.
 
     Parameters

@@ -9,6 +9,9 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import nn
 
+from skdeepcluster.architectures import GeneratorDropout
+from skdeepcluster.architectures._base import encoder_layers_of
+from skdeepcluster.architectures._bounded import Times
 from skdeepcluster.utils._numbers import is_integer, is_real
 
 # Entries of a convolution's matrix, up to which it is written out.
@@ -46,7 +49,8 @@ def lipschitz_bound(module, input_shape=None, *, constants=None):
         One of these layers, or a ``Sequential`` of them, nested or not. Subclasses
         count as what they are derived from. Of the network of an estimator,
         ``estimator.module_``, the bound is that of ``encode``, for rows as they are
-        scaled inside. It is not changed.
+        scaled inside; a network of your own, and embeddings of several layers, count as
+        one layer that needs a constant. It is not changed.
     input_shape : tuple of int, default=None
         Shape of one input, without the batch. With it, convolutions whose matrix has
         at most 2^22 entries are measured exactly.
@@ -159,14 +163,14 @@ def _kind(value):
 def layers_of(module):
     """Layers of a module in the order in which they are applied.
 
-    A ``Sequential`` says so, and what has ``encoder_layers``, those of its ``encode``;
-    one with a ``forward`` of its own may do anything.
+    A ``Sequential`` says so, and networks of this package those of their ``encode``;
+    anything else is one layer, as it may do more than apply what it is made of.
     """
     if type(module).forward is nn.Sequential.forward:
         layers = list(module)
-    elif hasattr(module, "encoder_layers"):
-        layers = list(module.encoder_layers)
     else:
+        layers = encoder_layers_of(module)
+    if layers is None:
         yield module
         return
     for layer in layers:
@@ -186,7 +190,7 @@ def _bound_of(layer, constants, shape):
                 return known(layer, shape) if callable(known) else float(known)
     raise ValueError(
         f"No Lipschitz bound is known for the layer {type(layer).__name__}. Give one "
-        f"in constants, as {{{type(layer).__name__}: 1.0}}."
+        f"that holds for it in constants, as {{{type(layer).__name__}: bound}}."
     )
 
 
@@ -301,6 +305,7 @@ def _numpy(tensor):
 
 _CONSTANTS = dict.fromkeys((nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.Tanh, nn.Identity), 1.0)
 _CONSTANTS |= dict.fromkeys((nn.Flatten, nn.Unflatten, nn.Dropout, nn.Dropout2d), 1.0)
+_CONSTANTS |= {GeneratorDropout: 1.0}
 # The greatest slopes of the last two are 1.1290 and 1.0998.
 _CONSTANTS |= {nn.Sigmoid: 0.25, nn.GELU: 1.13, nn.SiLU: 1.1}
 _FORMULAS = {
@@ -314,4 +319,5 @@ _FORMULAS = {
     nn.AdaptiveMaxPool2d: _global_pool,
     nn.LeakyReLU: lambda layer, shape: max(1.0, abs(layer.negative_slope)),
     nn.ELU: lambda layer, shape: max(1.0, abs(layer.alpha)),
+    Times: lambda layer, shape: abs(layer.factor),
 }

@@ -10,7 +10,14 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from skdeepcluster import DEC, CentroidClassifier
-from skdeepcluster.architectures import ConvAutoencoder, MLPAutoencoder
+from skdeepcluster.architectures import (
+    BoundedEmbedding,
+    ConvAutoencoder,
+    IdentityArchitecture,
+    MLPAutoencoder,
+    UnpoolingAutoencoder,
+)
+from skdeepcluster.architectures._mlp import MLPAutoencoderModule
 from skdeepcluster.theory import lipschitz_bound
 
 
@@ -243,11 +250,49 @@ def test_what_is_no_network_is_told_where_there_is_one():
     assert lipschitz_bound(model.module_) == lipschitz_bound(model.module_.encoder)
 
 
+def built(architecture, size=3):
+    return architecture.build(64, size, torch.Generator().manual_seed(0))
+
+
+class Steep(nn.Module):
+    def __init__(self, layers):
+        super().__init__()
+        self.encoder_layers = layers
+
+    def encode(self, x):
+        return x + 10 * self.encoder_layers[0](x)
+
+    forward = encode
+
+
+class SteepOfThePackage(MLPAutoencoderModule):
+    def encode(self, x):
+        return 10 * super().encode(x)
+
+
+def test_networks_that_may_do_anything_need_a_constant():
+    steep = SteepOfThePackage((4, 2), nn.ReLU, 0.0)
+    replaced = built(MLPAutoencoder((9,)))
+    replaced.encode = lambda x: 10 * x
+    networks = [Steep(nn.ModuleList([nn.Linear(4, 4)])), Steep(6), steep, replaced]
+    for network in [*networks, *map(BoundedEmbedding, networks)]:
+        name = type(network).__name__
+        with pytest.raises(ValueError, match=f"the layer {name}. .*{name}: bound}}"):
+            lipschitz_bound(network)
+        assert lipschitz_bound(network, constants={type(network): 7}) == 7
+
+
 def test_networks_of_the_package_are_those_of_encode():
     x = torch.randn(200, 64, generator=torch.Generator().manual_seed(0)).double()
-    for architecture in (MLPAutoencoder((9, 7)), ConvAutoencoder((8, 8), (3,), (3,))):
-        generator = torch.Generator().manual_seed(0)
-        network = architecture.build(64, 3, generator=generator).double()
+    for network in (
+        built(MLPAutoencoder((9, 7), dropout=0.2)),
+        built(ConvAutoencoder((8, 8), (3,), (3,))),
+        built(UnpoolingAutoencoder((8, 8), (3,), (3,))),
+        built(IdentityArchitecture(), 64),
+        BoundedEmbedding(built(MLPAutoencoder((9,))), 0.25),
+        BoundedEmbedding(built(IdentityArchitecture(), 64), 20.0),
+    ):
+        network.double().eval()
         with torch.no_grad():
             z = network.encode(x)
         ratio = torch.pdist(z) / torch.pdist(x)
