@@ -155,7 +155,8 @@ def _checked_range(clip, X):
         low, high = clip
         ends = (-np.inf if low is None else low), (np.inf if high is None else high)
         low, high = (plain_numbers(end, "clip").astype(X.dtype) for end in ends)
-        np.broadcast_shapes(low.shape, high.shape, X.shape)
+        if np.broadcast_shapes(low.shape, high.shape, X.shape) != X.shape:
+            raise ValueError  # arrays of more rows or axes than X
     except (TypeError, ValueError):
         raise ValueError(
             "clip should be a pair (low, high) of numbers, or of arrays of shape "

@@ -327,7 +327,10 @@ def test_bounds_may_be_open():
     np.testing.assert_array_equal(moved, fgsm(model, rows, Y, 0.5).clip(0, None))
 
 
-@pytest.mark.parametrize("clip", [1.0, (0,), (0, np.nan), (2, 1)])
+DEEP_BOUNDS = [(np.full((2, 1, 1), -99.0), 99), (-99, np.full((1, 1, 1), 99.0))]
+
+
+@pytest.mark.parametrize("clip", [1.0, (0,), (0, np.nan), (2, 1), *DEEP_BOUNDS])
 def test_bounds_that_are_none(clip):
     with pytest.raises(ValueError, match="clip should be"):
         fgsm(fitted("ga"), X, Y, 0.5, clip=clip)
