@@ -139,9 +139,8 @@ class BaseDeepClusterer(
         alive, k = int(np.count_nonzero(counts)), len(counts)
         if alive == k:
             return
-        cause = too_few_distinct(rows.X, k)
-        if not all(rows.group.each(cause is not None)):
-            cause = None
+        # Rows that are too few in each of several processes may be enough together.
+        cause = too_few_distinct(rows.X, k) if rows.group.size == 1 else None
         if cause is None and len(initial) < k:
             cause = f"Already the start had {len(initial)}: try another init."
         elif cause is None:

@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 from skdeepcluster import DEC
+from skdeepcluster.deep._training_rows import TrainingRows
 from skdeepcluster.objectives import Hardening
+from skdeepcluster.utils._group import Shard
 
 # --- known answers ----------------------------------------------------------
 
@@ -122,6 +125,28 @@ def test_as_many_clusters_as_rows():
         warnings.simplefilter("ignore", ConvergenceWarning)
         dec = make_dec(n_clusters=12).fit(X[:12])
     assert np.isfinite(dec.predict_proba(X[:12])).all()
+
+
+class Two:
+    """Two processes with the same rows."""
+
+    rank, size = 0, 2
+
+    def each(self, value):
+        return [value, value]
+
+    def concat(self, rows):
+        return torch.cat([rows, rows])
+
+
+def test_duplicates_in_each_of_two_processes_are_not_blamed():
+    some = np.repeat(X[:2], 30, axis=0)
+    rows = replace(TrainingRows.of(some, None), shard=Shard(60, Two()))
+    with pytest.warns(ConvergenceWarning, match="The others of the 4 .* have died"):
+        make_dec()._warn_of_collapse(np.array([60, 40, 20, 0]), np.arange(4), rows)
+    with pytest.warns(ConvergenceWarning, match="Due to duplicate rows of X: only 2 d"):
+        alone = TrainingRows.of(some, None)
+        make_dec()._warn_of_collapse(np.array([60, 40, 20, 0]), np.arange(4), alone)
 
 
 def test_empty_clusters_are_reported_with_counts_and_come_last():
