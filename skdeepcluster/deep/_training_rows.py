@@ -182,7 +182,7 @@ def _distinct(X, codes, at_most):
         first, kind = _kinds(X[some], None if codes is None else codes[some])
         if len(first) > at_most:
             return none
-    return first, kind
+    return _by_value(X, codes, first, kind)
 
 
 def _samples(n_rows, size):
@@ -193,10 +193,26 @@ def _samples(n_rows, size):
         yield slice(None)
 
 
-def _kinds(X, codes):
+def _with_codes(X, codes):
     rows = X.toarray() if sp.issparse(X) else X
     if codes is not None:
         rows = np.column_stack([rows, codes.astype(X.dtype)])
-    # By value, not by bytes: rows that differ by rounding alone keep their order.
-    _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
-    return first, inverse.ravel()
+    return rows
+
+
+def _kinds(X, codes):
+    """Kinds of rows by their bytes, many times faster than by value."""
+    rows = np.ascontiguousarray(_with_codes(X, codes) + 0.0)  # no negative zeros
+    kinds = rows.view(f"V{rows.itemsize * rows.shape[1]}").ravel()
+    _, first, kind = np.unique(kinds, return_index=True, return_inverse=True)
+    return first, kind.ravel()
+
+
+def _by_value(X, codes, first, kind):
+    """The kinds in an order that rounding of the rows does not change."""
+    codes = None if codes is None else codes[first]
+    rows = _with_codes(X[first], codes)
+    order = np.unique(rows, axis=0, return_index=True)[1]
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return first[order], rank[kind]
