@@ -197,9 +197,9 @@ def _described_module(module: nn.Module) -> Any:
 def data_hash(X: Any) -> str:
     """Hash of rows, or of a tuple of arrays, by what they hold.
 
-    Not by how that lies in memory, or how wide the indices of sparse rows are. Sparse
-    rows without duplicates may differ from dense ones, and stored rows from those in
-    memory, as fits do.
+    Not by how that lies in memory, how wide the indices of sparse rows are, which of
+    their zeros are stored, or the signs of zeros. Sparse rows without duplicates may
+    differ from dense ones, and stored rows from those in memory, as fits do.
     """
     digest = hashlib.sha256()
     _update(digest, X)
@@ -231,14 +231,19 @@ def _parts_of(X: Any) -> tuple[NDArray, NDArray, NDArray]:
     """Values and places of CSR rows, sorted within each row; others are left alone."""
     if not X.has_sorted_indices:
         X = X.sorted_indices()
+    if not X.data.all():
+        X = X.copy()
+        X.eliminate_zeros()
     return X.data, X.indices.astype(np.int64), X.indptr.astype(np.int64)
 
 
 def _in_order(block: NDArray) -> memoryview:
     """Bytes of an array row by row, in the order of bytes of this machine."""
     native = block.dtype.newbyteorder("=")
-    array: Any = np.ascontiguousarray(block, dtype=native).reshape(-1).view(np.uint8)
-    return memoryview(array)
+    array: Any = np.ascontiguousarray(block, dtype=native)
+    if array.dtype.kind == "f":
+        array = array + array.dtype.type(0)  # no negative zeros
+    return memoryview(array.reshape(-1).view(np.uint8))
 
 
 def _note(digest: Any, *words: Any) -> None:

@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import torch
 from sklearn.cluster import KMeans
 
@@ -110,6 +111,19 @@ def test_data_are_what_they_hold():
     rows = np.arange(24.0).reshape(4, 6)
     assert data_in_words(rows[:, ::2]) == data_in_words(rows[:, ::2].copy())
     assert data_in_words(rows[:, ::2]) != data_in_words(rows[:, 1::2])
+
+
+def test_zeros_are_zeros_however_they_are_stored():
+    dense = np.array([[1.0, 0.0], [-2.0, 0.0]], dtype=np.float32)
+    for dtype in (np.float16, np.float32, np.float64):
+        x = dense.astype(dtype)
+        assert data_in_words(np.where(x == 0, -x, x)) == data_in_words(x)
+        assert data_in_words(x) != data_in_words(x[:, ::-1])
+    plain = sp.csr_array(dense)
+    stored = sp.csr_array(np.full((2, 2), 1.0, np.float32))
+    stored.data[:] = [1.0, 0.0, -2.0, -0.0]
+    assert data_in_words(stored) == data_in_words(plain)
+    assert stored.nnz == 4
 
 
 def test_what_refers_to_itself_has_words():
