@@ -13,6 +13,7 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
+from skdeepcluster.utils._layered import SteepLayer
 from skdeepcluster.utils._linear import fast_linear
 
 DEFAULT_EMBEDDING_SIZE = 10
@@ -60,31 +61,6 @@ class Architecture(BaseEstimator):
         raise NotImplementedError
 
 
-class LayeredEncoder(nn.Module):
-    """A network whose ``encode`` applies layers one after the other, and no more.
-
-    A class of it that gives `encode` gives `encoder_layers`, too: those of another
-    class say nothing about it.
-    """
-
-    @property
-    def encoder_layers(self) -> nn.Sequential | None:
-        """The layers of ``encode`` in their order; None where they are not known."""
-        raise NotImplementedError
-
-
-def encoder_layers_of(network: nn.Module) -> list[nn.Module] | None:
-    """Layers of a network's ``encode``; None where it may do anything else as well."""
-    if not isinstance(network, LayeredEncoder) or "encode" in vars(network):
-        return None
-    ways, layers = (
-        next((kind for kind in type(network).__mro__ if name in vars(kind)), None)
-        for name in ("encode", "encoder_layers")
-    )
-    known = network.encoder_layers if ways is layers else None
-    return None if known is None else list(known)
-
-
 class Linear(nn.Linear):
     """``nn.Linear`` by the fastest matrix product of the processor.
 
@@ -97,7 +73,7 @@ class Linear(nn.Linear):
         return fast_linear(x, self.weight, self.bias)
 
 
-class GeneratorDropout(nn.Module):
+class GeneratorDropout(SteepLayer):
     """Dropout that draws from its own generator, not from torch's global one.
 
     Parameters

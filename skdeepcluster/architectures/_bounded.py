@@ -6,7 +6,11 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from skdeepcluster.architectures._base import LayeredEncoder, encoder_layers_of
+from skdeepcluster.utils._layered import (
+    LayeredEncoder,
+    SteepLayer,
+    encoder_layers_of,
+)
 
 
 class BoundedEmbedding(LayeredEncoder):
@@ -64,12 +68,17 @@ class BoundedEmbedding(LayeredEncoder):
         return bounded
 
 
-class Times(nn.Module):
+class Times(SteepLayer):
     """Multiplies by a number."""
 
     def __init__(self, factor: float) -> None:
         super().__init__()
         self.factor = factor
+
+    @property
+    def steepness(self) -> float:
+        """Size of the factor."""
+        return abs(self.factor)
 
     def forward(self, x: Tensor) -> Tensor:
         """`x` times the factor."""

@@ -9,12 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from skdeepcluster.architectures._base import (
-    Architecture,
-    GeneratorDropout,
-    LayeredEncoder,
-    Linear,
-)
+from skdeepcluster.architectures._base import Architecture, GeneratorDropout, Linear
 from skdeepcluster.architectures._images import (
     ImageShape,
     check_features,
@@ -31,6 +26,7 @@ from skdeepcluster.architectures._layers import (
     initialise,
     unset,
 )
+from skdeepcluster.utils._layered import LayeredEncoder
 
 _STRIDE = 2
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from skdeepcluster.architectures._base import Architecture, LayeredEncoder
+from skdeepcluster.architectures._base import Architecture
+from skdeepcluster.utils._layered import LayeredEncoder
 
 
 class IdentityArchitecture(Architecture):

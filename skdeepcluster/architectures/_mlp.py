@@ -7,12 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from skdeepcluster.architectures._base import (
-    Architecture,
-    GeneratorDropout,
-    LayeredEncoder,
-    Linear,
-)
+from skdeepcluster.architectures._base import Architecture, GeneratorDropout, Linear
 from skdeepcluster.architectures._layers import (
     ACTIVATIONS,
     INITIALISATIONS,
@@ -22,6 +17,7 @@ from skdeepcluster.architectures._layers import (
     is_rate,
     unset,
 )
+from skdeepcluster.utils._layered import LayeredEncoder
 
 
 class MLPAutoencoder(Architecture):

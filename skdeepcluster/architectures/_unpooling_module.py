@@ -9,9 +9,10 @@ from typing import Any
 from torch import Tensor, equal, nn
 from torch.nn.functional import interpolate, max_pool2d, max_unpool2d
 
-from skdeepcluster.architectures._base import LayeredEncoder, Linear
+from skdeepcluster.architectures._base import Linear
 from skdeepcluster.architectures._images import ImageShape
 from skdeepcluster.architectures._layers import unset
+from skdeepcluster.utils._layered import LayeredEncoder
 
 
 class UnpoolingAutoencoderModule(LayeredEncoder):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from skdeepcluster.architectures._base import LayeredEncoder
+from skdeepcluster.utils._layered import LayeredEncoder
 
 
 class Encoder(LayeredEncoder):

@@ -9,9 +9,7 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import nn
 
-from skdeepcluster.architectures import GeneratorDropout
-from skdeepcluster.architectures._base import encoder_layers_of
-from skdeepcluster.architectures._bounded import Times
+from skdeepcluster.utils._layered import SteepLayer, encoder_layers_of
 from skdeepcluster.utils._numbers import is_integer, is_real
 
 # Entries of a convolution's matrix, up to which it is written out.
@@ -305,7 +303,6 @@ def _numpy(tensor):
 
 _CONSTANTS = dict.fromkeys((nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.Tanh, nn.Identity), 1.0)
 _CONSTANTS |= dict.fromkeys((nn.Flatten, nn.Unflatten, nn.Dropout, nn.Dropout2d), 1.0)
-_CONSTANTS |= {GeneratorDropout: 1.0}
 # The greatest slopes of the last two are 1.1290 and 1.0998.
 _CONSTANTS |= {nn.Sigmoid: 0.25, nn.GELU: 1.13, nn.SiLU: 1.1}
 _FORMULAS = {
@@ -319,5 +316,5 @@ _FORMULAS = {
     nn.AdaptiveMaxPool2d: _global_pool,
     nn.LeakyReLU: lambda layer, shape: max(1.0, abs(layer.negative_slope)),
     nn.ELU: lambda layer, shape: max(1.0, abs(layer.alpha)),
-    Times: lambda layer, shape: abs(layer.factor),
+    SteepLayer: lambda layer, shape: layer.steepness,
 }
