@@ -23,6 +23,7 @@ FLOORS = [
     {"engine"},
     {"objectives", "architectures"},
     {"graphs", "kmeans", "metrics", "theory"},
+    {"neighbors"},
     {"utils"},
 ]
 MAX_FILE_LINES = 500

@@ -37,8 +37,10 @@ from numpy.typing import NDArray
 Vector = tuple[NDArray, NDArray]
 
 
-def path_integral_linkage(walk: sp.csr_array, labels: NDArray) -> NDArray:
-    """Merge the two groups with the greatest affinity, until no two have any.
+def path_integral_linkage(
+    walk: sp.csr_array, labels: NDArray, mass: NDArray | None = None
+) -> NDArray:
+    r"""Merge the two groups with the greatest affinity, until no two have any.
 
     Parameters
     ----------
@@ -46,13 +48,16 @@ def path_integral_linkage(walk: sp.csr_array, labels: NDArray) -> NDArray:
         Probabilities of a step from each row to others.
     labels : ndarray of shape (n_samples,), int
         First groups, 0..n_groups-1, none of them empty.
+    mass : ndarray of shape (n_samples,), optional
+        How often each row is there; once by default. Then :math:`1^\top` is the vector
+        of masses of a group, and :math:`|C|` their sum.
 
     Returns
     -------
     merges : ndarray of shape (n_merges, 2), int
         The two groups of each merge, in order; merge m makes group n_groups + m.
     """
-    groups = _Groups(walk, labels)
+    groups = _Groups(walk, labels, np.ones(len(labels)) if mass is None else mass)
     queue = [entry for g in groups.members for entry in groups.affinities(g)]
     heapq.heapify(queue)
     merges = []
@@ -69,17 +74,19 @@ class _Groups:
     """Groups of rows, by number, with the sums that decide their affinities.
 
     ``steps_to[g]`` are the probabilities of a step from each row into group g,
-    ``steps_from[g]`` those of the steps from its rows to each row, and
-    ``detours[a][b]`` is 1ᵀ P_ab P_ba 1: from a over a row of b and back.
+    ``steps_from[g]`` those of the steps from its rows to each row, times their mass,
+    and ``detours[a][b]`` is mᵀ P_ab P_ba 1: from a over a row of b and back.
     """
 
-    def __init__(self, walk: sp.csr_array, labels: NDArray) -> None:
+    def __init__(self, walk: sp.csr_array, labels: NDArray, mass: NDArray) -> None:
         rows = np.arange(len(labels))
         member = sp.csc_array((np.ones(len(labels)), (rows, labels)))
+        heavy = sp.csc_array((mass, (rows, labels)))
         self.labels = labels.copy()
         self.members = {g: v[0] for g, v in enumerate(_columns(member))}
+        self.sizes = dict(enumerate(np.bincount(labels, mass).tolist()))
         self.steps_to = dict(enumerate(_columns(walk @ member)))
-        self.steps_from = dict(enumerate(_columns(walk.T @ member)))
+        self.steps_from = dict(enumerate(_columns(walk.T @ heavy)))
         self.detours: dict[int, dict[int, float]] = {g: {} for g in self.members}
         self.created = len(self.members)
         for g in self.members:
@@ -91,6 +98,7 @@ class _Groups:
         self.created += 1
         rows = np.concatenate([self.members.pop(a), self.members.pop(b)])
         self.members[merged] = rows
+        self.sizes[merged] = self.sizes.pop(a) + self.sizes.pop(b)
         self.labels[rows] = merged
         for steps in (self.steps_to, self.steps_from):
             steps[merged] = _sum(steps.pop(a), steps.pop(b))
@@ -104,9 +112,9 @@ class _Groups:
 
     def affinities(self, g: int) -> Iterator[tuple[float, int, int]]:
         """Groups that lead to `g` and back: minus the affinity, their number, `g`."""
-        size = len(self.members[g])
+        size = self.sizes[g]
         for other, detours in self.detours[g].items():
-            back = self.detours[other][g] / len(self.members[other]) ** 2
+            back = self.detours[other][g] / self.sizes[other] ** 2
             yield -(detours / size**2 + back), other, g
 
     def _count_detours(self, g: int) -> None:

@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from skdeepcluster.graphs import NeighborGraph
 from skdeepcluster.graphs._linkage import path_integral_linkage
-from skdeepcluster.graphs._walks import neighbor_walk
+from skdeepcluster.neighbors import nearest_neighbors
+
+
+def walk_on(X, n_neighbors):
+    return NeighborGraph.of(*nearest_neighbors(X, n_neighbors), len(X)).walk()
 
 
 def rows(n=60, seed=0):
@@ -44,7 +49,7 @@ def grown(merges, labels):
 
 
 def test_every_merge_has_the_greatest_affinity():
-    walk, _ = neighbor_walk(rows(), 6)
+    walk = walk_on(rows(), 6)
     P, labels = walk.toarray(), np.arange(60) // 2
     merges = path_integral_linkage(walk, labels)
     assert len(merges) >= 20
@@ -61,7 +66,7 @@ def test_every_merge_has_the_greatest_affinity():
 
 
 def test_it_is_the_path_integral_at_a_small_discount():
-    walk, _ = neighbor_walk(rows(seed=1), 6)
+    walk = walk_on(rows(seed=1), 6)
     P, labels, z = walk.toarray(), np.arange(60) // 3, 0.01
     compared = 0
     for groups, a, b in grown(path_integral_linkage(walk, labels), labels):
@@ -95,7 +100,10 @@ def test_order_of_the_rows_does_not_matter(seed):
     order = np.random.default_rng(seed).permutation(40)
     sets = []
     for data, back in ((X, np.arange(40)), (X[order], order)):
-        walk, _ = neighbor_walk(data, 5)
+        walk = walk_on(data, 5)
+        # Steps that are alike make ties, which the order of the rows decides.
+        near = nearest_neighbors(data, 5)[1].ravel()
+        walk.data = np.exp(-near)
         labels = np.arange(40)
         sets.append([
             {frozenset(back[groups[a]]), frozenset(back[groups[b]])}
