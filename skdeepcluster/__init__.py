@@ -13,8 +13,11 @@ from skdeepcluster.deep import (
     SRKMeans,
 )
 from skdeepcluster.shallow import (
+    ConsensusClustering,
     KernelKMeans,
     MatrixFactorizationKMeans,
+    PathIntegralClustering,
+    SpectralKMeans,
     SphericalKMeans,
     VonMisesFisherMixture,
 )
@@ -29,11 +32,14 @@ __all__ = [
     "IDEC",
     "MIADM",
     "CentroidClassifier",
+    "ConsensusClustering",
     "DeepClustering",
     "DeepKMeans",
     "KernelKMeans",
     "MatrixFactorizationKMeans",
+    "PathIntegralClustering",
     "SRKMeans",
+    "SpectralKMeans",
     "SphericalKMeans",
     "VonMisesFisherMixture",
     "__version__",

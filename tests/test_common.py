@@ -45,7 +45,7 @@ ignore_convergence = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning"
 )
 ignore_zero_rows = pytest.mark.filterwarnings(
-    "ignore:X has [0-9]+ rows of zeros only:UserWarning"
+    "ignore:X has [0-9]+ rows? of zeros only:UserWarning"
 )
 ignore_missing_names = pytest.mark.filterwarnings(
     "ignore:X does not have valid feature names:UserWarning",

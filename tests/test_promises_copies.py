@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from estimators import (
+    GRAPHS,
     N_SAMPLES,
     X,
     bits,
@@ -117,6 +118,8 @@ def parts_of(value, path):
 
 @each_estimator
 def test_no_training_data_is_kept(estimator):
+    if estimator in GRAPHS:
+        pytest.skip("keeps what it needs to place new rows")
     kept = []
     for name, value in vars(fitted(estimator)).items():
         for path, part in parts_of(value, name):
@@ -150,7 +153,7 @@ def test_a_pickle_grows_by_the_labels_only(estimator):
     def size(repeats):
         return len(pickle.dumps(fresh(estimator).fit(np.tile(X, (repeats, 1)))))
 
-    if hasattr(estimator, "kernel"):
+    if hasattr(estimator, "kernel") or estimator in GRAPHS:
         pytest.skip("new rows are compared with the training rows")
     small, large = size(1), size(4)
     assert small < 20_000

@@ -127,8 +127,8 @@ EIGHT_THREADS = """
 @each_kind
 def test_eight_threads_give_one_set_of_bits(estimator):
     short = {"hidden_layer_sizes": (200,), "pretrain_epochs": 1, "max_iter": 1}
-    params = known(estimator, {"n_init": 1, "warmup_epochs": 1, **short})
-    model = clone(estimator).set_params(random_state=0, **params)
+    seed = {"n_init": 1, "warmup_epochs": 1, "random_state": 0}
+    model = clone(estimator).set_params(**known(estimator, {**seed, **short}))
     code = textwrap.dedent(EIGHT_THREADS).format(estimator=pickle.dumps(model).hex())
     paths = [path for path in sys.path if path]
     environment = {

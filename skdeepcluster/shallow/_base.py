@@ -72,7 +72,8 @@ class BaseShallowEstimator(CallbackSupportMixin, BaseEstimator):
     def _validate(self, X, *, reset):
         """Rows as CSR or as an array of floats, mapped files as they are."""
         if reset:
-            Compute.resolve(self.device, self.precision)  # refuses missing devices
+            precision = getattr(self, "precision", "float32")
+            Compute.resolve(self.device, precision)  # refuses missing devices
         X = plain_rows(X)
         if self._reads_stored and is_stored(X) and not self._takes_mapped(X):
             return stored_rows(self, X, self._dtypes, reset=reset)

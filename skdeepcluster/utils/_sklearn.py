@@ -8,6 +8,7 @@ from sklearn.base import _fit_context
 from sklearn.utils import ClassifierTags
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils._param_validation import Interval as _Interval
+from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import _check_sample_weight
 
 try:  # scikit-learn >= 1.9
@@ -70,6 +71,7 @@ __all__ = [
     "HasMethods",
     "Interval",
     "StrOptions",
+    "_BaseComposition",
     "_check_sample_weight",
     "_fit_context",
     "init_callback_context",

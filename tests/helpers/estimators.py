@@ -1,7 +1,7 @@
 """The table of estimators that are tested for what every estimator promises.
 
-A new estimator is one line in ``DEEP``, ``SHALLOW``, ``MEANS``, ``MIXTURES`` or
-``CLASSIFIERS``, with settings that make it tiny.
+A new estimator is one line in ``DEEP``, ``SHALLOW``, ``MEANS``, ``GRAPHS``,
+``MIXTURES`` or ``CLASSIFIERS``, with settings that make it tiny.
 """
 
 from functools import cache
@@ -19,10 +19,13 @@ from skdeepcluster import (
     IDEC,
     MIADM,
     CentroidClassifier,
+    ConsensusClustering,
     DeepClustering,
     DeepKMeans,
     KernelKMeans,
     MatrixFactorizationKMeans,
+    PathIntegralClustering,
+    SpectralKMeans,
     SphericalKMeans,
     SRKMeans,
     VonMisesFisherMixture,
@@ -92,6 +95,12 @@ MEANS = [
     KernelKMeans(n_clusters=3),
     KernelKMeans(n_clusters=3, kernel="cosine", solver="hartigan"),
 ]
+# Without centres; `score` is that of the neighbourhoods. Soft, so of four clusters.
+GRAPHS = [
+    PathIntegralClustering(n_clusters=4),
+    SpectralKMeans(n_clusters=4, n_init=2),
+    ConsensusClustering(n_clusters=4),
+]
 # `score` is the mean log-likelihood.
 MIXTURES = [
     VonMisesFisherMixture(n_components=4),
@@ -107,7 +116,7 @@ CLASSIFIERS = [
     CentroidClassifier(**TINY_CLASSIFIER),
     CentroidClassifier(loss="softmax", **TINY_CLASSIFIER),
 ]
-UNSUPERVISED = DEEP + SHALLOW + MEANS + MIXTURES
+UNSUPERVISED = DEEP + SHALLOW + MEANS + GRAPHS + MIXTURES
 NETWORKS = DEEP + CLASSIFIERS
 ESTIMATORS = UNSUPERVISED + CLASSIFIERS
 WIDE = {
@@ -158,7 +167,7 @@ each_estimator = each(ESTIMATORS)
 each_unsupervised = each(UNSUPERVISED)
 each_network = each(NETWORKS)
 each_deep = each(DEEP)
-each_clusterer = each(DEEP + SHALLOW + MEANS)
+each_clusterer = each(DEEP + SHALLOW + MEANS + GRAPHS)
 each_transformer = each([e for e in ESTIMATORS if hasattr(e, "transform")])
 each_kind = each(list({type(e): e for e in reversed(ESTIMATORS)}.values()))
 
@@ -196,7 +205,10 @@ def expected_failed_checks(estimator):
 
 
 def fresh(estimator, **params):
-    model = clone(estimator).set_params(**{"random_state": 0, **params})
+    params = {"random_state": 0, **params}
+    if not hasattr(estimator, "random_state"):  # nothing is drawn
+        del params["random_state"]
+    model = clone(estimator).set_params(**params)
     return Taught(**model.get_params(deep=False)) if is_classifier(model) else model
 
 
@@ -217,7 +229,8 @@ def centers(estimator):
     if hasattr(estimator, "dual_coef_"):
         return estimator.dual_coef_.toarray()
     names = ("means_", "cluster_centers_", "centroids_", "classes_")
-    return next(getattr(estimator, name) for name in names if hasattr(estimator, name))
+    found = [getattr(estimator, name) for name in names if hasattr(estimator, name)]
+    return found[0] if found else np.arange(estimator.n_clusters)
 
 
 def weights(estimator):
