@@ -264,12 +264,11 @@ class ConsensusClustering(ClusterMixin, _BaseComposition, BaseShallowEstimator):
                 )
 
     def _neighborhood(self, X):
-        metric = self.metric
-        if metric == "auto":
-            metric = "cosine" if sp.issparse(X) else "euclidean"
-        return SearchedNeighborhood(
-            X, metric, Compute.here(self.device, "float32").device
-        )
+        self._metric = self.metric
+        if self.metric == "auto":
+            self._metric = "cosine" if sp.issparse(X) else "euclidean"
+        device = Compute.here(self.device, "float32").device
+        return SearchedNeighborhood(X, self._metric, device)
 
     def _fit_own_members(self, X, rows, near, streams):
         """Labels of all rows by the default members, (n_samples, 3)."""
@@ -303,10 +302,9 @@ class ConsensusClustering(ClusterMixin, _BaseComposition, BaseShallowEstimator):
         self.estimators_, labels = fitted_members(
             self.estimators, X, weight, streams, self.n_jobs
         )
-        metric = self.metric if self.metric != "auto" else "euclidean"
         for m, (name, member) in enumerate(self.estimators_):
             if not hasattr(member, "predict"):
-                nearest = NearestLabels(X, labels[:, m], metric)
+                nearest = NearestLabels(X, labels[:, m], self._metric)
                 self.estimators_[m] = name, nearest
         return labels
 
@@ -440,7 +438,6 @@ class ConsensusClustering(ClusterMixin, _BaseComposition, BaseShallowEstimator):
         """
         check_is_fitted(self)
         X = self._validate(X, reset=False)
-        metric = "cosine" if self.metric == "cosine" else "euclidean"
         return score_partition(
-            X, self._label, metric=metric, sample_weight=sample_weight
+            X, self._label, metric=self._metric, sample_weight=sample_weight
         )

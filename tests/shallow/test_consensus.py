@@ -11,6 +11,7 @@ from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from sklearn.model_selection import GridSearchCV
 
 from skdeepcluster import ConsensusClustering, SphericalKMeans
+from skdeepcluster.metrics import neighborhood_score
 
 X, Y = make_blobs(240, centers=4, random_state=0, cluster_std=1.5)
 MEMBERS = [("a", KMeans(4, n_init=2)), ("b", KMeans(6, n_init=2))]
@@ -57,6 +58,8 @@ def test_sparse_rows_take_the_cosine():
     rows = sp.random_array((120, 40), density=0.3, rng=np.random.default_rng(0)).tocsr()
     model = ConsensusClustering(3, random_state=0).fit(rows)
     assert isinstance(dict(model.estimators_)["k-means"], SphericalKMeans)
+    expected = neighborhood_score(rows, model.labels_, metric="cosine")
+    assert model.score(rows) == expected
     np.testing.assert_array_equal(model.predict(rows), model.labels_)
 
 
