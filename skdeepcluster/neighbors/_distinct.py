@@ -48,11 +48,30 @@ def distinct_rows(X: NDArray | sp.csr_matrix) -> DistinctRows:
     -------
     distinct : DistinctRows
     """
+    first, kind = equal_rows(X)
+    order = _own_order(X[first])
+    return DistinctRows(first[order], np.argsort(order)[kind])
+
+
+def equal_rows(X: NDArray | sp.csr_matrix) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Find the rows that are equal; the kinds come in no order that means anything.
+
+    Parameters
+    ----------
+    X : {ndarray, CSR matrix} of shape (n, d)
+        As for `distinct_rows`.
+
+    Returns
+    -------
+    first : ndarray of shape (m,), intp
+        The first row of each kind.
+    kind : ndarray of shape (n,), intp
+        The kind of each row.
+    """
     contents = _sparse_contents(X) if sp.issparse(X) else _dense_contents(X)
     digests = np.array([_digest(parts) for parts in contents], f"V{_DIGEST_BYTES}")
     _, first, kind = np.unique(digests, return_index=True, return_inverse=True)
-    order = _own_order(X[first])
-    return DistinctRows(first[order], np.argsort(order)[kind.ravel()])
+    return first, kind.ravel()
 
 
 def _own_order(X: NDArray | sp.csr_matrix) -> NDArray[np.intp]:
